@@ -1,0 +1,161 @@
+"""What can be wrong with input or output: one class a kind, each message names the place and the remedy."""
+
+from __future__ import annotations
+
+
+class FdglungError(Exception):
+    """Base of every error that a user can mend.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in one sentence without a full stop. Must not hold pixels, names, dates of birth or patient ids.
+    series
+        The series concerned, as `fdglung.dicom.series.describe` names it (modality, number, SeriesInstanceUID).
+    attribute
+        The DICOM attribute or option concerned, keyword first, such as ``Units (0054,1001)``.
+    remedy
+        What the user can do about it.
+
+    """
+
+    def __init__(self, problem: str, *, remedy: str, series: str | None = None, attribute: str | None = None) -> None:
+        self.problem = problem
+        self.series = series
+        self.attribute = attribute
+        self.remedy = remedy
+        where = "; ".join(part for part in (series, attribute) if part)
+        super().__init__(f"{where + ': ' if where else ''}{problem}. {remedy}")
+
+    @property
+    def kind(self) -> str:
+        """Name of the class, for machines (``--json``, ``status.json``)."""
+        return type(self).__name__
+
+
+class InputError(FdglungError, ValueError):
+    """The study cannot be used as it is."""
+
+
+class NoImageError(InputError):
+    """No PET or CT image was found."""
+
+
+class NotDicomError(InputError):
+    """A file or folder holds no DICOM at all."""
+
+
+class TruncatedFileError(InputError):
+    """A DICOM file ends before its data do."""
+
+
+class UndecodablePixelDataError(InputError):
+    """Pixel data whose transfer syntax no plug-in decodes, or that the plug-in refuses."""
+
+
+class AmbiguousSeriesError(InputError):
+    """Several series serve equally well and nothing tells which one is meant."""
+
+
+class NotAttenuationCorrectedError(InputError):
+    """PET without attenuation correction is no quantitative PET."""
+
+
+class UnknownUnitsError(InputError):
+    """PET units that cannot be turned into SUV."""
+
+
+class DynamicSeriesError(InputError):
+    """A dynamic series has several time frames a position."""
+
+
+class GatedSeriesError(InputError):
+    """A gated series has several phases a position."""
+
+
+class MissingSliceError(InputError):
+    """A gap between slices."""
+
+
+class DuplicateSliceError(InputError):
+    """Two slices at one position."""
+
+
+class UnevenSpacingError(InputError):
+    """Slices that no regular grid holds."""
+
+
+class TiltedGantryError(InputError):
+    """A sheared stack of slices that cannot be resampled onto a regular grid."""
+
+
+class InconsistentSeriesError(InputError):
+    """Slices of one series that differ in size, spacing or orientation."""
+
+
+class SingleSliceError(InputError):
+    """One slice makes no volume."""
+
+
+class PatientMismatchError(InputError):
+    """PET and CT of two patients."""
+
+
+class FrameOfReferenceMismatchError(InputError):
+    """PET and CT in two frames of reference."""
+
+
+class NoOverlapError(InputError):
+    """PET and CT that share no space."""
+
+
+class InvalidPixelError(InputError):
+    """Pixels that are not finite numbers."""
+
+
+class EmptyPetError(InputError):
+    """A PET without any activity."""
+
+
+class RescaleError(InputError):
+    """A rescale slope or intercept that PET cannot have."""
+
+
+class SuvError(InputError):
+    """An attribute that SUV needs is missing or impossible."""
+
+
+class DecayCorrectionError(SuvError):
+    """Decay correction that is unknown or contradicts itself."""
+
+
+class NoPetError(InputError):
+    """A step that needs PET was given none."""
+
+
+class NoCtError(InputError):
+    """A step that needs CT was given none."""
+
+
+class NoThoraxError(InputError):
+    """The CT shows no lungs."""
+
+
+class LungWeightsError(InputError):
+    """Weights for lungmask that are not there or do not fit."""
+
+
+class ParameterError(InputError):
+    """A parameter outside its range."""
+
+
+class OutputError(FdglungError, OSError):
+    """The output cannot be written."""
+
+
+class OutputExistsError(OutputError):
+    """The output folder is there and not empty."""
+
+
+class OutputWriteError(OutputError):
+    """Writing failed; nothing half-written was left."""
