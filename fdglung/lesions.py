@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 import SimpleITK as sitk
@@ -110,11 +111,9 @@ def longest_diameter_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> f
     from skimage.measure import marching_cubes
 
     vertices = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing_mm)[0]
-    try:
+    # A hull of coplanar points does not exist; all points are compared then.
+    with suppress(QhullError):
         vertices = vertices[ConvexHull(vertices).vertices]
-    except QhullError:
-        # A hull of coplanar points does not exist; all points are compared then.
-        pass
     return float(pdist(vertices).max())
 
 
@@ -134,7 +133,8 @@ class _LungDistances:
         kept = tuple(slice(max(0, int(a)), int(b)) for a, b in zip(low, high, strict=True))
         labels = np.pad(labels[kept], pad)
         self._to_side = {label: self._outside(labels == label) for label in (RIGHT, LEFT)}
-        closed = self._closed(labels > 0)
+        # Each lung is closed by itself, or the closing would bridge the mediastinum.
+        closed = self._closed(labels == RIGHT) | self._closed(labels == LEFT)
         self._to_lung = self._outside(closed)
         self._depth = ndimage.distance_transform_edt(closed, sampling=self._spacing)
 
@@ -158,7 +158,7 @@ class _LungDistances:
         return np.asarray(ndimage.distance_transform_edt(~mask, sampling=self._spacing))
 
     def _closed(self, lung: Mask) -> Mask:
-        """Return the lungs with the holes and dents that lesions and vessels leave in the mask."""
+        """Return a lung with the holes and dents filled that lesions and vessels leave in its mask."""
         grown = self._outside(lung) <= _CLOSING_MM
         closed = ndimage.distance_transform_edt(grown, sampling=self._spacing) > _CLOSING_MM
         return np.asarray(ndimage.binary_fill_holes(closed | lung))
