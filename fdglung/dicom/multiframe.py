@@ -77,7 +77,7 @@ def flatten(header: Dataset) -> tuple[Dataset, ...]:
     frames = []
     for own_groups in header.PerFrameFunctionalGroupsSequence:
         flat = Dataset()
-        flat.update(top)  # type: ignore[arg-type]
+        flat.update(top)
         for groups in (shared_groups, own_groups):
             for element, unassigned in _hoisted(groups):
                 if not unassigned or element.tag not in top:
