@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass, field
 
 from fdglung.dicom import quantitative, suv
+from fdglung.dicom.attributes import number, text, texts
 from fdglung.dicom.geometry import Grid, lay_out
 from fdglung.dicom.series import Slice, Stack, check_one_source, check_whole
 from fdglung.dicom.suv import SuvRecord
-from fdglung.dicom.values import number, text, texts
 from fdglung.errors import InputError, TiltedGantryError
 
 _SHARP_NAMES = ("LUNG", "BONE", "EDGE", "SHARP", "DETAIL", "ULTRA")

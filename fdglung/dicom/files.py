@@ -20,7 +20,7 @@ from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 from pydicom.valuerep import VR
 
-from fdglung.dicom.values import text
+from fdglung.dicom.attributes import text
 from fdglung.errors import NotDicomError, TruncatedFileError
 
 IMAGE_CLASSES = {

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from fdglung.dicom.attributes import label, number, vector
 from fdglung.dicom.naming import describe
-from fdglung.dicom.values import label, number, vector
 from fdglung.errors import (
     DuplicateSliceError,
     InconsistentSeriesError,

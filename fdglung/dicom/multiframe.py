@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydicom import DataElement, Dataset
 
-from fdglung.dicom.values import number, text, texts
+from fdglung.dicom.attributes import number, text, texts
 
 _UNASSIGNED = {"UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"}
 _NOT_HOISTED = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fdglung.dicom.attributes import label, text, texts, vector, whole
 from fdglung.dicom.series import Stack
-from fdglung.dicom.values import label, text, texts, vector, whole
 from fdglung.errors import (
     DynamicSeriesError,
     GatedSeriesError,

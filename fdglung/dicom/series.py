@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from fdglung.dicom.attributes import label, number, text, texts, vector, whole
 from fdglung.dicom.files import IMAGE_CLASSES, DicomFile
 from fdglung.dicom.multiframe import flatten, is_multiframe
 from fdglung.dicom.naming import describe
-from fdglung.dicom.values import label, number, text, texts, vector, whole
 from fdglung.errors import InconsistentSeriesError, MissingAttributeError, TruncatedFileError
 
 EXCLUDED_IMAGE_TYPES = {
@@ -310,7 +311,7 @@ def _exclusion(header: Dataset) -> str:
 
 
 def _split(modality: str, slices: Sequence[Slice]) -> list[list[Slice]]:
-    parts: list[tuple[np.ndarray | None, list[Slice]]] = []
+    parts: list[tuple[NDArray[np.float64] | None, list[Slice]]] = []
     for one in slices:
         axes = _axes(one.header)
         for known, members in parts:
@@ -324,7 +325,7 @@ def _split(modality: str, slices: Sequence[Slice]) -> list[list[Slice]]:
     return [part for stack in stacks for part in (_by_acquisition(stack) if modality == "CT" else [stack])]
 
 
-def _axes(header: Dataset) -> np.ndarray | None:
+def _axes(header: Dataset) -> NDArray[np.float64] | None:
     """Row, column and normal as the rows of a 3 x 3 array; None where the header tells none."""
     try:
         cosines = vector(header, "ImageOrientationPatient", 6).reshape(2, 3)
