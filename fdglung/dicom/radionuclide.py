@@ -22,6 +22,7 @@ HALF_LIVES = {
 }
 """Half-lives in seconds (Decay Data Evaluation Project, rounded; F-18 as scanners write it)."""
 
+# SRT and SCT codes of DICOM PS3.16 CID 4020; C-131A1 stands in the SUV reference objects
 _CODES = {
     "C-105A1": "C-11",
     "C-107A1": "N-13",
@@ -32,13 +33,18 @@ _CODES = {
     "C-159A2": "Rb-82",
     "C-168A4": "Zr-89",
     "C-114A5": "I-124",
-    "40565000": "C-11",
+    "C-131A3": "Ga-68",
+    "C-162A3": "Y-86",
+    "40565003": "C-11",
     "21576001": "N-13",
-    "50672003": "O-15",
+    "129504001": "O-15",
     "77004003": "F-18",
-    "35231008": "Cu-64",
-    "79197006": "Ga-68",
-    "90725004": "Rb-82",
+    "3932008": "Cu-64",
+    "35337001": "Ga-68",
+    "79197006": "Rb-82",
+    "10738001": "Y-86",
+    "63360001": "Zr-89",
+    "40937006": "I-124",
 }
 _ELEMENTS = {
     "carbon": "C",

@@ -7,7 +7,8 @@ from datetime import date, datetime, time, timedelta
 from pydicom import Dataset
 
 from fdglung.dicom.naming import describe
-from fdglung.dicom.suv_time import DATE_HALF_LIFE_LIMIT, Notes, Reference
+from fdglung.dicom.suv_notes import Notes
+from fdglung.dicom.suv_time import DATE_HALF_LIFE_LIMIT, Reference
 from fdglung.dicom.values import parse_datetime, parse_offset, parse_time, private, text
 from fdglung.errors import SuvError
 
@@ -56,7 +57,9 @@ def uptake_seconds(header: Dataset, item: Dataset, reference: Reference, half_li
     admin = private(header, 0x0009, "GEMS_PETD_01", 0x3B, vendor="GE")
     moment = parse_datetime(admin.value, zone=zone) if admin is not None else None
     if admin is not None and moment is not None:
-        notes.note("GE administration DateTime", f"(0009,{admin.tag.element:04X}) GEMS_PETD_01", admin.value, "injection")
+        notes.note(
+            "GE administration DateTime", f"(0009,{admin.tag.element:04X}) GEMS_PETD_01", admin.value, "injection"
+        )
         return _from_datetime(header, moment - reference.private_shift, reference.moment, half_life_s, notes)
     start = parse_time(item.get("RadiopharmaceuticalStartTime"))
     if start is None:
@@ -76,14 +79,10 @@ def _check_clock(item: Dataset, moment: datetime, stated: object, zone: timedelt
         )
     start = parse_time(item.get("RadiopharmaceuticalStartTime"))
     if start is not None and _time_apart(_since_midnight(moment), start) > timedelta(minutes=1):
-        notes.warn(
-            "RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime disagree; the DateTime was used."
-        )
+        notes.warn("RadiopharmaceuticalStartDateTime and RadiopharmaceuticalStartTime disagree; the DateTime was used.")
 
 
-def _from_datetime(
-    header: Dataset, injected: datetime, scanned: datetime, half_life_s: float, notes: Notes
-) -> float:
+def _from_datetime(header: Dataset, injected: datetime, scanned: datetime, half_life_s: float, notes: Notes) -> float:
     uptake = (scanned - injected).total_seconds()
     if 0 <= uptake <= 2 * half_life_s:
         return uptake

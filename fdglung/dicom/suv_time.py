@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from pydicom import Dataset
 
 from fdglung.dicom.naming import describe
+from fdglung.dicom.suv_notes import Notes
 from fdglung.dicom.values import number, parse_date, parse_datetime, parse_offset, parse_time, private, text
-from fdglung.errors import DecayCorrectionError, SuvError
+from fdglung.errors import SuvError
 
 DATE_HALF_LIFE_LIMIT = 41400.0
 """Half-life in s up to which an unknown injection date may be taken from the scan (OncoRay/IBSI SUV manual)."""
@@ -19,48 +20,9 @@ DATE_HALF_LIFE_LIMIT = 41400.0
 TOLERANCE = 0.01
 """Relative disagreement of two decay factors that is reported."""
 
+_SAME_MOMENT = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _NO_DATE = datetime(1900, 1, 1).date()
-
-
-@dataclass
-class Notes:
-    """What a conversion used and what a physician must know, collected on the way.
-
-    Attributes
-    ----------
-    used
-        Name, tag, value and role of each attribute used.
-    warnings
-        Full sentences.
-
-    """
-
-    used: list[tuple[str, str, str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    def use(self, headers: Sequence[Dataset], keyword: str, role: str) -> None:
-        """Note an attribute of the series: its value, or ``a..b`` where it differs by slice."""
-        element = next((h[keyword] for h in headers if keyword in h), None)
-        if element is None:
-            return
-        values = [h.get(keyword) for h in headers]
-        shown = [_show(value) for value in values]
-        if len(set(shown)) > 1:
-            numbers = sorted((number(v), s) for v, s in zip(values, shown, strict=True) if number(v) is not None)
-            ends = (numbers[0][1], numbers[-1][1]) if len(numbers) == len(shown) else (min(shown), max(shown))
-            shown = [f"{ends[0]}..{ends[1]}"]
-        tag = element.tag
-        self.used.append((keyword, f"({tag.group:04X},{tag.element:04X})", shown[0], role))
-
-    def note(self, name: str, tag: str, value: object, role: str) -> None:
-        """Note an attribute that is not a public one of the series itself."""
-        self.used.append((name, tag, _show(value), role))
-
-    def warn(self, sentence: str) -> None:
-        """Warn once."""
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
 
 
 @dataclass(frozen=True)
@@ -156,8 +118,67 @@ def start_reference(headers: Sequence[Dataset], half_life_s: float, notes: Notes
     return _public_reference(headers, first, witness, half_life_s, notes)
 
 
-def acquisition_times(headers: Sequence[Dataset]) -> list[datetime]:
-    """Return each slice's start of acquisition; raise `SuvError` where one has none."""
+def frame_references(headers: Sequence[Dataset], half_life_s: float, notes: Notes) -> list[Reference]:
+    """Find the moment that each slice of a series without decay correction holds for: its mean-activity time.
+
+    Parameters
+    ----------
+    headers
+        One a slice.
+    half_life_s
+        Half-life in s.
+    notes
+        Takes attributes used and warnings.
+
+    Returns
+    -------
+    list of Reference
+        One a slice, in the order given.
+
+    Raises
+    ------
+    SuvError
+        A slice without AcquisitionTime or ActualFrameDuration.
+
+    """
+    times = _acquisition_times(headers)
+    durations = [number(header.get("ActualFrameDuration")) for header in headers]
+    if not all(duration and duration > 0 for duration in durations):
+        raise SuvError(
+            "a series without decay correction needs the duration of its frames",
+            series=describe(headers[0]),
+            attribute="ActualFrameDuration (0018,1242)",
+            remedy="Use the decay-corrected series, or export this one again with its frame durations",
+        )
+    for keyword in ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"):
+        notes.use(headers, keyword, "start of each slice's frame")
+    notes.use(headers, "ActualFrameDuration", "time of the mean activity in a frame")
+    delays = _frozen_delays(headers, times, notes)
+    stated = _private_reference(headers[0], _frames(headers)[0], Notes())
+    shift = stated.private_shift if stated else timedelta()
+    return [
+        Reference(
+            start + timedelta(seconds=delay + mean_activity_time(float(duration or 0) / 1000, half_life_s)),
+            "AcquisitionTime plus mean-activity time",
+            shift,
+        )
+        for start, delay, duration in zip(times, delays, durations, strict=True)
+    ]
+
+
+def _frozen_delays(headers: Sequence[Dataset], times: Sequence[datetime], notes: Notes) -> list[float]:
+    references = [number(header.get("FrameReferenceTime")) for header in headers]
+    known = [t / 1000 for t in references if t is not None]
+    if len(set(times)) > 1 or len(known) < len(headers) or max(known) - min(known) < 1:
+        return [0.0] * len(headers)
+    notes.use(headers, "FrameReferenceTime", "delay of each bed")
+    notes.warn(
+        "AcquisitionTime is the same at every bed while FrameReferenceTime runs: the latter gave the beds' delays."
+    )
+    return [t - min(known) for t in known]
+
+
+def _acquisition_times(headers: Sequence[Dataset]) -> list[datetime]:
     times = [_acquired(header) for header in headers]
     if any(moment is None for moment in times):
         raise SuvError(
@@ -188,10 +209,8 @@ def _frames(headers: Sequence[Dataset]) -> list[_Frame | None]:
 
 
 def _acquired(header: Dataset) -> datetime | None:
-    moment = parse_datetime(header.get("AcquisitionDateTime"), zone=_zone(header))
-    if moment is None:
-        moment = _combine(header, "AcquisitionDate", "AcquisitionTime")
-    return moment
+    moment = _combine(header, "AcquisitionDate", "AcquisitionTime")
+    return moment or parse_datetime(header.get("AcquisitionDateTime"), zone=_zone(header))
 
 
 def _combine(header: Dataset, date_keyword: str, time_keyword: str) -> datetime | None:
@@ -274,10 +293,10 @@ def _public_reference(
     if series is not None:
         notes.use(headers, "SeriesDate", "moment that the values are corrected to")
         notes.use(headers, "SeriesTime", "moment that the values are corrected to")
-        if series == first.acquired:
+        if abs(series - first.acquired) < _SAME_MOMENT:
             _compare(series, witness, "series DateTime", half_life_s, notes)
             return Reference(series, "series DateTime")
-    usable = series is not None and series <= first.acquired
+    usable = series is not None and series < first.acquired
     back = _back_computed(headers, first, half_life_s, notes, required=not usable and witness is None)
     if usable and series is not None:
         if back is None or _agree(series, back.moment, half_life_s):
@@ -358,22 +377,3 @@ def _agree(one: datetime, other: datetime, half_life_s: float) -> bool:
 def _difference(one: datetime, other: datetime, half_life_s: float) -> float:
     seconds = abs((one - other).total_seconds())
     return float(min(2 ** min(seconds / half_life_s, 100.0) - 1, 1e9))
-
-
-def _show(value: object) -> str:
-    if isinstance(value, bytes):
-        parsed = number(value)
-        return text(value) if parsed is None else f"{parsed:g}"
-    if not isinstance(value, str) and hasattr(value, "__iter__"):
-        return "\\".join(str(item) for item in value)
-    return text(value)
-
-
-def contradiction(headers: Sequence[Dataset], problem: str) -> DecayCorrectionError:
-    """Return the error for decay correction that is unknown or impossible."""
-    return DecayCorrectionError(
-        problem,
-        series=describe(headers[0]),
-        attribute="DecayCorrection (0054,1102)",
-        remedy="Use a series whose decay correction is START, ADMIN or NONE and that says so",
-    )
