@@ -10,6 +10,7 @@ from typing import Any
 
 from pydicom import DataElement, Dataset
 
+_ASCII_NUMBER = re.compile(rb"\s*[+-]?[\d.]+([eE][+-]?\d+)?[\s\0]*")
 _DATE = re.compile(r"(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d*)?")
 _DATETIME = re.compile(r"(\d{8})(\d{2}\d{0,4})?(\.\d*)?\s*([+-]\d{4})?")
@@ -31,7 +32,7 @@ def number(value: Any) -> float | None:
 
     Private elements come as DS, as FL, or undecoded as UN: bytes are read as ASCII, else as a little-endian float.
     """
-    if isinstance(value, bytes) and not re.fullmatch(rb"[\s\d.+\-eE\0]+", value):
+    if isinstance(value, bytes) and not _ASCII_NUMBER.fullmatch(value):
         formats = {4: "<f", 8: "<d"}
         if len(value) not in formats:
             return None
