@@ -1,4 +1,4 @@
-"""How a series is called in errors, verdicts and warnings."""
+"""The name of a series in errors and warnings."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from pydicom import Dataset
 
 
 def describe(header: Dataset) -> str:
-    """Name a series without telling anything about the patient.
+    """Name a series without saying whose it is.
 
     Parameters
     ----------
     header
-        Any header of the series.
+        Header of any image of the series.
 
     Returns
     -------
     str
-        Modality, SeriesNumber and SeriesInstanceUID, such as ``PT series 4 (SeriesInstanceUID 1.2.3)``.
+        Such as ``PT series 4 (SeriesInstanceUID 1.2.3)``; parts that the header lacks are left out.
 
     """
-    modality = str(header.get("Modality", "") or "DICOM")
-    number = header.get("SeriesNumber")
-    uid = header.get("SeriesInstanceUID") or "missing"
-    return f"{modality} series {'without number' if number is None else number} (SeriesInstanceUID {uid})"
+    modality = str(header.get("Modality") or "").strip()
+    number = str(header.get("SeriesNumber") or "").strip()
+    uid = str(header.get("SeriesInstanceUID") or "unknown").strip()
+    return f"{modality} series {number}".strip().replace("  ", " ") + f" (SeriesInstanceUID {uid})"
