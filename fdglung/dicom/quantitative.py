@@ -1,4 +1,4 @@
-"""Whether a PET series is quantitative: static, corrected for attenuation, complete."""
+"""Whether a PET series is one whole, static volume that can be quantitative."""
 
 from __future__ import annotations
 
@@ -12,13 +12,7 @@ from fdglung.errors import (
     MissingAttributeError,
     MissingSliceError,
     NotAttenuationCorrectedError,
-    UnknownUnitsError,
 )
-
-UNITS = ("BQML", "GML", "CM2ML", "CNTS")
-"""Units that can become SUV: activity, SUV already, and Philips counts with a private factor."""
-
-_NO_METHOD = {"", "NONE", "NO", "OFF", "NOT CORRECTED", "UNCORRECTED"}
 
 
 def check(stack: Stack) -> tuple[str, ...]:
@@ -40,17 +34,15 @@ def check(stack: Stack) -> tuple[str, ...]:
         SeriesType (0054,1000) says so, or positions repeat over time or phase. NumberOfTimeSlices alone says nothing:
         GE writes the number of beds there.
     NotAttenuationCorrectedError
-        CorrectedImage (0028,0051) does not hold ATTN, AttenuationCorrectionMethod (0054,1101) says none, or Units are
-        PROPCNTS and neither a method nor a scatter correction is named: GE writes ATTN even then.
-    UnknownUnitsError
-        Units (0054,1001) are none of `UNITS`.
+        Units (0054,1001) are PROPCNTS and neither AttenuationCorrectionMethod (0054,1101) nor a scatter correction is
+        named: GE writes ATTN into CorrectedImage (0028,0051) even then. What the header admits by itself is for
+        `fdglung.dicom.suv.convert` to refuse.
     MissingSliceError
         NumberOfSlices (0054,0081) and ImageIndex (0054,1330) agree that slices are missing.
 
     """
     _check_static(stack)
-    _check_attenuation(stack)
-    _check_units(stack)
+    _check_believable(stack)
     return _check_complete(stack)
 
 
@@ -95,52 +87,21 @@ def _repeats(stack: Stack) -> int:
     return int(counts[0]) if len(counts) > 1 and np.ptp(counts) == 0 else 1
 
 
-def _check_attenuation(stack: Stack) -> None:
-    remedy = "Add the attenuation-corrected series of the same scan to the folder"
+def _check_believable(stack: Stack) -> None:
     for header in stack.headers:
         corrections = texts(header, "CorrectedImage")
         method = text(header, "AttenuationCorrectionMethod")
-        if "ATTN" not in corrections:
-            said = f"lists {', '.join(corrections)} but not ATTN" if corrections else "is missing or empty"
-            raise NotAttenuationCorrectedError(
-                f"The PET is not corrected for attenuation, or does not say so: CorrectedImage {said}",
-                series=stack.name,
-                attribute=label("CorrectedImage"),
-                remedy=remedy,
-            )
-        if "AttenuationCorrectionMethod" in header and method.upper() in _NO_METHOD - {""}:
-            raise NotAttenuationCorrectedError(
-                "The PET is not corrected for attenuation: AttenuationCorrectionMethod says none",
-                series=stack.name,
-                attribute=label("AttenuationCorrectionMethod"),
-                remedy=remedy,
-            )
         if text(header, "Units").upper() == "PROPCNTS" and not method and "SCAT" not in corrections:
+            listed = "CorrectedImage lacks SCAT, so that its ATTN is not believed"
             raise NotAttenuationCorrectedError(
                 "The PET is not quantitative: Units are PROPCNTS (proportional to counts), no "
-                "AttenuationCorrectionMethod is named and CorrectedImage lacks SCAT, so that its ATTN is not believed; "
-                "scanners write series without attenuation correction so",
+                "AttenuationCorrectionMethod is named and "
+                + (listed if "ATTN" in corrections else "CorrectedImage lacks ATTN")
+                + "; scanners write series without attenuation correction so",
                 series=stack.name,
                 attribute=label("Units"),
-                remedy=remedy,
+                remedy="Add the attenuation-corrected series of the same scan to the folder",
             )
-
-
-def _check_units(stack: Stack) -> None:
-    units = {text(header, "Units").upper() for header in stack.headers}
-    unknown = sorted(units - set(UNITS))
-    if not unknown and len(units) == 1:
-        return
-    if len(units) > 1:
-        problem = f"Slices of one series differ in Units ({', '.join(sorted(units))})"
-    else:
-        problem = f"Units {unknown[0]} cannot become SUV" if unknown[0] else "Units are missing"
-    raise UnknownUnitsError(
-        problem,
-        series=stack.name,
-        attribute=label("Units"),
-        remedy=f"Export the PET in Bq/ml (BQML); {', '.join(UNITS)} can be read",
-    )
 
 
 def _check_complete(stack: Stack) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ EXCLUDED_IMAGE_TYPES = {
 }
 """Terms of ImageType, FrameType and SeriesType that tell an image which is no volume of its own."""
 
+_NO_HOUNSFIELD_UNITS = {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}
 _ANOTHER_ORIENTATION = 0.8
 
 
@@ -304,6 +305,9 @@ def _exclusion(header: Dataset) -> str:
             )
             if kind is not None:
                 return f"{keyword} says {term}: {kind} is no volume to measure in."
+    rescale_type = text(header, "RescaleType").upper()
+    if text(header, "Modality").upper() == "CT" and rescale_type in _NO_HOUNSFIELD_UNITS:
+        return f"RescaleType (0028,1054) says {rescale_type}: these are no Hounsfield units."
     samples = number(header, "SamplesPerPixel")
     if samples is not None and samples != 1:
         return "SamplesPerPixel (0028,0002) says that it is a colour picture."
