@@ -9,8 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fdglung.errors import FdglungError, OutputExistsError, OutputWriteError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @contextmanager
@@ -91,6 +95,36 @@ def check_free(folder: Path | str, *, overwrite: bool = False) -> None:
             attribute="output folder",
             remedy="Name another folder, or pass --overwrite to replace an earlier output",
         )
+
+
+def write_image(image: sitk.Image, path: Path) -> None:
+    """Write an image, and raise OSError where SimpleITK fails: it raises RuntimeError, or nothing on a full disk.
+
+    Parameters
+    ----------
+    image
+        Any image.
+    path
+        Its suffix tells the format, such as ``.nii.gz``.
+
+    Raises
+    ------
+    OSError
+        The file could not be written, or does not hold the whole image.
+
+    """
+    import SimpleITK as sitk
+
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:
+        raise _image_error(path) from error
+
+
+def _image_error(path: Path) -> OSError:
+    free = shutil.disk_usage(path.parent).free
+    number = errno.ENOSPC if free < 1 << 20 else errno.EIO
+    return OSError(number, os.strerror(number))
 
 
 def _make_parents(target: Path) -> list[Path]:
