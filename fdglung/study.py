@@ -22,7 +22,7 @@ from fdglung.dicom.geometry import image_of, straightened
 from fdglung.dicom.selection import Selection, choose
 from fdglung.dicom.series import SeriesVerdict, group
 from fdglung.dicom.suv import SuvRecord
-from fdglung.files import write_image, written_together
+from fdglung.files import write_nifti_image, written_together
 
 Progress = Callable[[str, float], None]
 
@@ -165,7 +165,7 @@ def write_nifti(study: Study, folder: Path | str, *, overwrite: bool = False) ->
     with written_together(folder, overwrite=overwrite) as temporary:
         for name, image in (("pet_suvbw.nii.gz", study.pet), ("ct_hu.nii.gz", study.ct)):
             if image is not None:
-                write_image(image, temporary / name)
+                write_nifti_image(image, temporary / name)
                 names.append(name)
         text = json.dumps(summary(study), indent=2, ensure_ascii=False, allow_nan=False)
         (temporary / "study.json").write_text(text + "\n", encoding="utf-8")
