@@ -7,9 +7,11 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import UID, generate_uid
 
@@ -57,6 +59,13 @@ TRIAL = (
     *("ClinicalTrialTimePointID", "ClinicalTrialTimePointDescription"),
 )
 """Attributes of the Clinical Trial Subject and Study modules, copied when the PET holds them complete."""
+
+SPELLINGS = {
+    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), "-"),
+    **{0x5C: "/", 0xD7: "x", 0x2265: ">=", 0x2264: "<=", 0xB5: "u", 0x3BC: "u", 0xB0: " deg"},
+    **{0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0xDF: "ss"},
+}
+"""ASCII spelling of signs by code point: dashes, backslash, times, comparisons, micro, degree, quotation marks."""
 
 PLANE = (
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "InstanceNumber"),
@@ -158,10 +167,7 @@ def ascii_text(text: str, *, limit: int | None = None) -> str:
         separate values in DICOM, slashes.
 
     """
-    signs = str.maketrans(
-        {"\\": "/", "×": "x", "–": "-", "—": "-", "−": "-", "≥": ">=", "≤": "<=", "µ": "u", "°": " deg"}
-    )
-    plain = unicodedata.normalize("NFKD", text.translate(signs | {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}))
+    plain = unicodedata.normalize("NFKD", text.translate(SPELLINGS))
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign)).encode("ascii", "replace").decode()
     plain = " ".join(plain.split())
     return plain if limit is None or len(plain) <= limit else plain[: limit - 3].rstrip() + "..."
@@ -281,7 +287,7 @@ def series_number(analysis: Analysis, offset: int) -> int:
     return (int(number) if 0 <= int(number) < 1_000_000 else 0) * 100 + 9000 + offset
 
 
-def referenced_headers(planes: Sequence[Dataset], rows: Sequence[int], mask: np.ndarray) -> list[Dataset]:
+def referenced_headers(planes: Sequence[Dataset], rows: Sequence[int], mask: NDArray[Any]) -> list[Dataset]:
     """Choose the classic PET slices that a lesion lies in.
 
     Parameters

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import colorsys
-from typing import Literal
+from typing import Any, Literal
 
 import highdicom as hd
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
@@ -27,6 +27,7 @@ from fdglung.reporting.dicom_common import (
     series_number,
     stable_uid,
 )
+from fdglung.reporting.palette import display_colors
 
 SegmentationType = Literal["BINARY", "LABELMAP"]
 """Binary segments are read by every viewer; a label map is smaller with many lesions and newer."""
@@ -99,31 +100,13 @@ def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "B
     return seg
 
 
-def display_colors(count: int) -> list[tuple[float, float, float]]:
-    """Give every lesion a colour of its own, the same in SEG and pictures.
-
-    Parameters
-    ----------
-    count
-        Number of lesions.
-
-    Returns
-    -------
-    list of tuple
-        Red, green and blue from 0 to 1; neighbours in the list differ strongly in hue (golden angle), and every other
-        turn in lightness.
-
-    """
-    return [colorsys.hls_to_rgb((0.93 + 0.381966 * n) % 1.0, (0.46, 0.36, 0.56)[n % 3], 0.9) for n in range(count)]
-
-
-def _check_labels(analysis: Analysis, labels: np.ndarray) -> None:
+def _check_labels(analysis: Analysis, labels: NDArray[Any]) -> None:
     """Compare the label array (z, y, x) with the list of lesions."""
     in_image = np.unique(labels[labels > 0]).tolist()
     in_list = [lesion.label for lesion in analysis.findings.lesions]
     if in_image != in_list or in_list != list(range(1, len(in_list) + 1)):
         raise ParameterError(
-            f"The label image holds {len(in_image)} lesions and the findings list {len(in_list)}, or their numbers differ",
+            "The label image and the list of lesions do not hold the same numbers",
             attribute="lesions",
             remedy="Number the lesions from 1 without a gap, alike in both",
         )

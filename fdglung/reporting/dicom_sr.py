@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import highdicom as hd
-import numpy as np
 import SimpleITK as sitk
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
@@ -158,7 +159,7 @@ def _lesion_groups(
 
 
 def _referenced_segment(
-    planes: Sequence[Dataset], rows: Sequence[int], mask: np.ndarray, segmentation: Dataset, lesion: Lesion
+    planes: Sequence[Dataset], rows: Sequence[int], mask: NDArray[Any], segmentation: Dataset, lesion: Lesion
 ) -> hd.sr.ReferencedSegment:
     """Refer to a segment and its source slices; the mask is (z, y, x)."""
     # highdicom's from_segmentation needs a segment number in every frame, which one segment and label maps lack.
