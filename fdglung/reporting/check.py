@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from pydicom import dcmread
 
 from fdglung.errors import OutputWriteError
-from fdglung.findings import from_json
+from fdglung.findings import from_json, to_json
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import image_rows, pet_headers
 
@@ -42,7 +42,8 @@ def check_report(analysis: Analysis, folder: Path) -> None:
     pdf = (folder / "report.pdf").read_bytes()
     whole = pdf.startswith(b"%PDF") and pdf.rstrip().endswith(b"%%EOF")
     _require(whole and document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == pdf, "report.dcm")
-    _require(from_json((folder / "findings.json").read_text(encoding="utf-8")) == analysis.findings, "findings.json")
+    findings = from_json((folder / "findings.json").read_text(encoding="utf-8"))
+    _require(to_json(findings) == to_json(analysis.findings), "findings.json")
     with (folder / "lesions.csv").open(encoding="utf-8", newline="") as file:
         labels = [row["lesion"] for row in csv.DictReader(file)]
     _require(labels == [str(lesion.label) for lesion in analysis.findings.lesions], "lesions.csv")

@@ -235,9 +235,9 @@ def _warnings(analysis: Analysis) -> list[Flowable]:
     sources += [part.warnings for part in (study.suv, lungs) if part is not None]
     texts = list(dict.fromkeys(warning for source in sources for warning in source))
     for lesion in analysis.findings.lesions:
-        for warning in lesion.warnings:
-            texts = [text for text in texts if text != warning]
-            texts.append(f"Lesion {lesion.label}: {warning}")
+        name = f"Lesion {lesion.label}"
+        named = [text if text.startswith(f"{name}:") else f"{name}: {text}" for text in lesion.warnings]
+        texts = [text for text in texts if text not in lesion.warnings and text not in named] + named
     if not texts:
         return [Paragraph("Warnings", HEADING), Paragraph("None.", BODY)]
     bullets = [Paragraph(marked(text), BULLET, bulletText="\u2022") for text in texts]
@@ -302,7 +302,7 @@ def _suv(analysis: Analysis) -> list[Flowable]:
         ("Half-life", f"{_number(suv.half_life_seconds, 1 / 60)} min"),
     ]
     facts += [(f"From SUVbw to {name}", _number(factor)) for name, factor in suv.conversions.items()]
-    attributes = [[item.name, item.tag, item.value, item.role] for item in suv.attributes]
+    attributes = [[item.name, item.tag, item.value[:200], item.role] for item in suv.attributes]
     widths = [0.26 * WIDTH, 0.2 * WIDTH, 0.2 * WIDTH, 0.34 * WIDTH]
     parts: list[Flowable] = [
         KeepTogether([Paragraph("How PET became SUV", HEADING), _facts(facts)]),
@@ -341,8 +341,13 @@ def _method(analysis: Analysis) -> list[Flowable]:
         ("CT SeriesInstanceUID", findings.ct_series_uid or "-"),
         ("FrameOfReferenceUID", findings.frame_of_reference_uid),
     ]
-    parts += [Paragraph("Provenance", HEADING), _facts([*uids, *_flat(findings.provenance)])]
+    parts += [Paragraph("Provenance", HEADING), _facts([*uids, *_flat(_own(findings.provenance))])]
     return parts
+
+
+def _own(provenance: Mapping[str, object]) -> dict[str, object]:
+    """Leave out what the report shows in tables of its own."""
+    return {key: value for key, value in provenance.items() if key not in ("suv", "series", "notice")}
 
 
 def _flat(value: object, name: str = "") -> list[tuple[str, str]]:
