@@ -31,7 +31,9 @@ def sphere(shape, centre_mm, radius_mm, spacing=SPACING, origin=ORIGIN):
 
 def two_spheres(suv=(8.0, 5.0)):
     array, labels = np.full((80, 100, 100), 0.5, np.float32), np.zeros((80, 100, 100), np.uint16)
-    for label, (centre, radius, value) in enumerate(zip([(-50.7, 0.6, 20.9), (40.6, 10.8, 30.7)], [17, 11], suv, strict=True), 1):
+    for label, (centre, radius, value) in enumerate(
+        zip([(-50.7, 0.6, 20.9), (40.6, 10.8, 30.7)], [17, 11], suv, strict=True), 1
+    ):
         inside = sphere(array.shape, centre, radius)
         array[inside], labels[inside] = value, label
     return image_of(array), image_of(labels)
