@@ -213,7 +213,7 @@ def _largest(mask: Mask) -> Mask:
 def _ball(radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
     reach = [max(1, int(radius_mm / step)) for step in spacing]
     axes = np.meshgrid(*[np.arange(-n, n + 1) * step for n, step in zip(reach, spacing, strict=True)], indexing="ij")
-    return sum(axis**2 for axis in axes) <= max(radius_mm, float(spacing.min())) ** 2
+    return np.asarray(np.sum(np.square(axes), axis=0) <= max(radius_mm, float(spacing.min())) ** 2)
 
 
 def _in_plane() -> NDArray[np.int_]:

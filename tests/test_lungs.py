@@ -10,46 +10,7 @@ from scipy import ndimage
 from fdglung.errors import LungWeightsError, NoThoraxError, ParameterError
 from fdglung.lungs import R231_FILE, bounding_box_mm, cached_weights, segment
 from fdglung.lungs_classical import LEFT, RIGHT
-
-SPACING = (2.0, 2.0, 3.0)
-SHAPE = (100, 160, 190)
-
-
-def grid():
-    origin = (-190.0, -160.0, -150.0)
-    z, y, x = np.meshgrid(
-        *[origin[2 - i] + np.arange(n) * SPACING[2 - i] for i, n in enumerate(SHAPE)], indexing="ij", sparse=True
-    )
-    return origin, z, y, x
-
-
-def ellipsoid(z, y, x, centre, radii):
-    return sum(((a - c) / r) ** 2 for a, c, r in zip((x, y, z), centre, radii, strict=True)) <= 1
-
-
-def thorax(*, trachea=True, lungs=("right", "left"), bowel_gas=False, table=True, joined=False):
-    """Return a CT of ellipsoids, and the right and left lung that were drawn (z, y, x)."""
-    origin, z, y, x = grid()
-    hu = np.full(SHAPE, -1000, np.int16)
-    body = ((x / 175) ** 2 + (y / 115) ** 2 <= 1) & (z > -1e9)
-    hu[np.broadcast_to(body, SHAPE)] = 40
-    centres = {"right": (-78, 0, 0), "left": (78, 0, 0)}
-    drawn = {side: ellipsoid(z, y, x, centre, (62, 85, 120)) for side, centre in centres.items()}
-    if joined:
-        bridge = (np.abs(x) <= 20) & (np.abs(y + 40) <= 3) & (np.abs(z) <= 30)
-        hu[bridge] = -850
-    for side in lungs:
-        hu[drawn[side]] = -850
-    if trachea:
-        hu[((x / 9) ** 2 + (y / 9) ** 2 <= 1) & (z > 20)] = -1000
-    if bowel_gas:
-        hu[ellipsoid(z, y, x, (30, -60, -135), (25, 20, 12))] = -990
-    if table:
-        hu[np.broadcast_to((np.abs(y - 140) < 4) & (np.abs(x) < 150) & (z > -1e9), SHAPE)] = 100
-    image = sitk.GetImageFromArray(hu)
-    image.SetSpacing(SPACING)
-    image.SetOrigin(origin)
-    return image, drawn
+from tests.ellipsoids import thorax
 
 
 def dice(a, b):
