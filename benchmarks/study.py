@@ -84,11 +84,11 @@ def analyze_once(study: Path, recorder: Recorder, *, imports: bool) -> Any:
 def import_all() -> None:
     import fdglung.pipeline
     import fdglung.reporting
-    import fdglung.study  # noqa: F401
+    import fdglung.study  # noqa: F401  (imported for its cost)
 
 
 def read_by_simpleitk(folder: Path, series_uids: list[str]) -> None:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     reader = sitk.ImageSeriesReader()
     for directory in {path.parent for path in folder.rglob("*") if path.is_file()}:
