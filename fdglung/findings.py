@@ -45,14 +45,14 @@ class Lesion:
     tlg_g
         Total lesion glycolysis: suv_mean x mtv_ml, in g.
     longest_diameter_mm
-        Largest distance between two points of the VOI, voxels taken with their extent, in mm.
+        Largest distance between two points of the VOI's surface in mm (IBSI L0JK, maximum 3D diameter).
     centroid_mm, suv_max_position_mm, suv_peak_position_mm
         Patient coordinates (LPS) in mm; centroid unweighted.
     side
         Side of the body, seen from the patient.
     lung_distance_mm
-        From the VOI to the lung border: negative inside the lung (depth of the deepest point), 0 where it crosses it,
-        positive outside; None where no lung mask is there.
+        Shortest distance from the VOI to the border of the lungs, in mm: negative for a VOI wholly inside the lung, 0
+        for one that crosses or touches the border, positive outside; None without a lung mask.
     voi_fraction
         Fraction of SUVmax that bounds the VOI.
     warnings
