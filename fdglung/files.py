@@ -42,7 +42,7 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
 
     """
     target = Path(folder).resolve()
-    _check_free(target, overwrite=overwrite)
+    check_free(target, overwrite=overwrite)
     made: list[Path] = []
     temporary: Path | None = None
     try:
@@ -64,7 +64,23 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
         raise
 
 
-def _check_free(target: Path, *, overwrite: bool) -> None:
+def check_free(folder: Path | str, *, overwrite: bool = False) -> None:
+    """Refuse an output folder that may not be written, before any work is done.
+
+    Parameters
+    ----------
+    folder
+        The output folder; it need not exist.
+    overwrite
+        Whether a folder that is not empty may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        `folder` is a file, or is not empty and may not be replaced.
+
+    """
+    target = Path(folder).resolve()
     if target.exists() and not target.is_dir():
         raise OutputExistsError(
             f"The output {target} is a file", attribute="output folder", remedy="Name a folder that does not exist yet"
@@ -88,7 +104,7 @@ def _make_parents(target: Path) -> list[Path]:
 
 
 def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
-    _check_free(target, overwrite=overwrite)
+    check_free(target, overwrite=overwrite)
     # mkdtemp makes folders that only their owner can open; the output follows the umask like any other folder.
     mask = os.umask(0)
     os.umask(mask)
