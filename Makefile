@@ -41,7 +41,7 @@ format: setup
 	$(RUN) -m ruff check --fix .
 
 pictures: setup
-	$(RUN) -m docs.pictures
+	$(RUN) docs/pictures.py
 
 benchmark: setup
 	$(RUN) -m benchmarks.study

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.lungs import LungRegion
-from fdglung.lungs_classical import LEFT, RIGHT
+from fdglung.lungs_classical import LEFT, RIGHT, box_around
 
 Mask = NDArray[np.bool_]
 
@@ -72,7 +72,7 @@ def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
 
 def lung_contact(thorax: Thorax, voi: Mask) -> float:
     """Return the share of the voxels around `voi` (z, y, x) that are lung or within 5 mm of it; 0 to 1."""
-    box = _box_around(voi, 1)
+    box = box_around(voi, margin=1)
     shell = ndimage.binary_dilation(voi[box]) & ~voi[box]
     if not shell.any():
         return 0.0
@@ -87,12 +87,13 @@ def bone_share(thorax: Thorax, voi: Mask) -> float:
 def is_below_diaphragm(thorax: Thorax, voi: Mask) -> bool:
     """Tell whether most of `voi` (z, y, x) lies under the lungs: lung above it in its columns and none below."""
     lung = thorax.lungs > 0
-    planes = np.arange(lung.shape[0])[:, None, None]
-    lowest = np.where(lung.any(axis=0), np.argmax(lung, axis=0), lung.shape[0])
-    base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0]) if lung.any() else 0
+    covered = lung.any(axis=0)
+    if not covered.any():
+        return False
+    base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
+    floor = np.where(covered, np.argmax(lung, axis=0), base)
     z, y, x = np.nonzero(voi)
-    under = np.where(lowest[y, x] < lung.shape[0], z < lowest[y, x], z < base)
-    return bool(under.mean() > 0.5) and not thorax.heart_zone[voi].mean() > 0.5 and bool(planes.size)
+    return bool((z < floor[y, x]).mean() > 0.5)
 
 
 def _as_fine_as(ct: sitk.Image, pet: sitk.Image) -> sitk.Image:
@@ -123,10 +124,3 @@ def _heart_zone(labels: NDArray[np.uint8], hu: NDArray[np.float32], spacing: tup
     stop = min(labels.shape[2], int(inner_left[-1]) + 1)
     zone[bottom:top, rows[0] : back, start:stop] = True
     return zone & (labels == 0) & (hu > -200)
-
-
-def _box_around(mask: Mask, margin: int) -> tuple[slice, ...]:
-    return tuple(
-        slice(max(0, found.start - margin), found.stop + margin)
-        for found in ndimage.find_objects(mask.astype(np.uint8))[0]
-    )

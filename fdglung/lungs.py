@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,9 +149,11 @@ def _by_lungmask(ct: sitk.Image, weights: Path) -> sitk.Image:
     # lungmask pulls torch: seconds that only this branch shall cost.
     from lungmask import LMInferer
 
+    # Its messages go to standard output, which belongs to --json.
+    logging.getLogger("lungmask").setLevel(logging.WARNING)
     try:
         inferer = LMInferer(modelpath=str(weights), tqdm_disable=True)
-    except (OSError, RuntimeError, ValueError, AttributeError, IndexError, TypeError) as error:
+    except (OSError, RuntimeError, ValueError, AttributeError, IndexError, TypeError, pickle.UnpicklingError) as error:
         raise LungWeightsError(
             f"{weights.name} is no state dict of lungmask's network ({type(error).__name__})",
             attribute="lung weights",

@@ -46,17 +46,24 @@ def segment_classical(ct: sitk.Image) -> sitk.Image:
     air = body & (hu < _LUNG_HU)
     air &= ~_airways(air, hu, spacing)
     parts = _lung_like_parts(air, hu, body, spacing)
-    sides = _right_and_left(parts, spacing)
+    sides = _right_and_left(parts, body, spacing)
     labels = np.zeros(hu.shape, np.uint8)
     for side, mask in sides.items():
-        labels[_smooth(mask, spacing) & body & (labels == 0)] = side
+        box = box_around(mask, margin=4)
+        labels[box][_smooth(mask[box], spacing) & body[box] & (labels[box] == 0)] = side
     return _on_grid_of(ct, coarse, labels)
+
+
+def box_around(mask: Mask, *, margin: int) -> tuple[slice, ...]:
+    """Return the slices (z, y, x) that hold all of `mask` and `margin` voxels around it; `mask` is not empty."""
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(slice(max(0, side.start - margin), side.stop + margin) for side in found)
 
 
 def _working_copy(ct: sitk.Image) -> sitk.Image:
     """Return `ct` in LPS order at about 2.5 mm, so that every step below knows its axes: z up, y back, x left."""
     upright = sitk.DICOMOrient(ct, "LPS")
-    factors = [max(1, int(_WORKING_SPACING_MM / spacing + 0.25)) for spacing in upright.GetSpacing()]
+    factors = [max(1, int(_WORKING_SPACING_MM / spacing + 0.5)) for spacing in upright.GetSpacing()]
     return sitk.Cast(sitk.BinShrink(sitk.Cast(upright, sitk.sitkFloat32), factors), sitk.sitkFloat32)
 
 
@@ -131,11 +138,11 @@ def _extent(mask: Mask) -> tuple[int, int]:
     return int(planes[-1]) + 1, int(planes[0])
 
 
-def _right_and_left(parts: NDArray[np.int32], spacing: NDArray[np.float64]) -> dict[int, Mask]:
+def _right_and_left(parts: NDArray[np.int32], body: Mask, spacing: NDArray[np.float64]) -> dict[int, Mask]:
     """Assign parts to the sides; lungs that touch in front of the heart are parted where they are thinnest."""
     mask = parts > 0
     x_position = np.broadcast_to(np.arange(mask.shape[2]), mask.shape)
-    middle = _midline(mask)
+    middle = _midline(mask, body)
     sides = {RIGHT: np.zeros_like(mask), LEFT: np.zeros_like(mask)}
     for label in range(1, int(parts.max()) + 1):
         part = parts == label
@@ -151,14 +158,15 @@ def _right_and_left(parts: NDArray[np.int32], spacing: NDArray[np.float64]) -> d
     return {side: found for side, found in sides.items() if found.any()}
 
 
-def _midline(mask: Mask) -> float:
-    """Return the column between the lungs: the emptiest near the middle of the lungs' extent."""
-    profile = ndimage.gaussian_filter1d(mask.sum(axis=(0, 1)).astype(float), 2)
-    columns = np.flatnonzero(profile > 0)
-    start, stop = columns[0], columns[-1] + 1
-    width = stop - start
-    inner = slice(start + int(0.35 * width), start + int(0.65 * width) + 1)
-    return float(inner.start + int(np.argmin(profile[inner])))
+def _midline(mask: Mask, body: Mask) -> float:
+    """Return the column between the lungs: where there is least lung near the middle of the body around it."""
+    planes = mask.any(axis=(1, 2))
+    columns = np.flatnonzero(body[planes].any(axis=(0, 1)))
+    start, width = int(columns[0]), int(columns[-1] - columns[0]) + 1
+    inner = slice(start + int(0.4 * width), start + int(0.6 * width) + 1)
+    profile = ndimage.gaussian_filter1d(mask.sum(axis=(0, 1)).astype(float), 2)[inner]
+    # Between lungs that do not touch, many columns hold none: the middle one of them is meant.
+    return float(inner.start + np.median(np.flatnonzero(profile <= profile.min() + 1)))
 
 
 def _split(part: Mask, middle: float, spacing: NDArray[np.float64]) -> tuple[Mask, Mask]:
@@ -205,7 +213,7 @@ def _largest(mask: Mask) -> Mask:
 def _ball(radius_mm: float, spacing: NDArray[np.float64]) -> Mask:
     reach = [max(1, int(radius_mm / step)) for step in spacing]
     axes = np.meshgrid(*[np.arange(-n, n + 1) * step for n, step in zip(reach, spacing, strict=True)], indexing="ij")
-    return sum(axis**2 for axis in axes) <= max(radius_mm, float(spacing.min())) ** 2
+    return np.asarray(np.sum(np.square(axes), axis=0) <= max(radius_mm, float(spacing.min())) ** 2)
 
 
 def _in_plane() -> NDArray[np.int_]:

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, __version__, lesions, lungs, segmentation
 from fdglung.errors import NoPetError
-from fdglung.findings import Findings
+from fdglung.findings import Findings, Lesion
 from fdglung.lungs import LungRegion
 from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study
@@ -195,7 +195,7 @@ def _version(package: str) -> str | None:
 
 
 def _all_warnings(
-    study: Study, region: LungRegion | None, found: LesionSegmentation, measured: tuple[lesions.Lesion, ...]
+    study: Study, region: LungRegion | None, found: LesionSegmentation, measured: tuple[Lesion, ...]
 ) -> tuple[str, ...]:
     gathered = [*study.warnings]
     gathered += study.suv.warnings if study.suv is not None else ()

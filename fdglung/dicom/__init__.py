@@ -1,1 +1,1 @@
-"""DICOM in: files found, series sorted and judged, geometry checked, pixels decoded, PET turned into SUV."""
+"""DICOM input: which series a study has, and how PET becomes SUV."""

@@ -85,30 +85,20 @@ def read_dose(headers: Sequence[Dataset], notes: Notes) -> Dose:
 def read_half_life(header: Dataset, item: Dataset, notes: Notes) -> float:
     """Return the half-life in s.
 
-    Where RadionuclideHalfLife is missing, the half-life of the radionuclide that the item names is taken with a
-    warning; where the two differ by more than 1 %, RadionuclideHalfLife is kept with a warning.
+    Where it differs from that of the radionuclide that the item names by more than 1 %, it is kept with a warning. A
+    missing one is not guessed (OncoRay/IBSI SUV manual).
 
     Raises
     ------
     SuvError
-        No half-life, and no known radionuclide either; or one that is not positive.
+        No half-life, or one that is not positive.
 
     """
     half_life = number(item.get("RadionuclideHalfLife"))
-    name, named_by = named_radionuclide(item)
-    if half_life is not None and half_life <= 0:
-        raise _refuse(header, f"a half-life of {half_life:g} s is impossible", "RadionuclideHalfLife (0018,1075)")
-    if half_life is None and name is None:
-        raise _refuse(
-            header,
-            "the half-life is missing and no known radionuclide is named",
-            "RadionuclideHalfLife (0018,1075)",
-        )
-    if half_life is None:
-        assert name is not None
-        notes.note("RadionuclideCodeSequence", "(0054,0300)", named_by, "half-life")
-        notes.warn(f"RadionuclideHalfLife is missing: {HALF_LIVES[name]:g} s was used, the half-life of {name}.")
-        return HALF_LIVES[name]
+    name, _ = named_radionuclide(item)
+    if half_life is None or half_life <= 0:
+        problem = "the half-life is missing" if half_life is None else f"a half-life of {half_life:g} s is impossible"
+        raise _refuse(header, problem, "RadionuclideHalfLife (0018,1075)")
     notes.note("RadionuclideHalfLife", "(0018,1075)", item.get("RadionuclideHalfLife"), "half-life in s")
     if name is not None and abs(half_life / HALF_LIVES[name] - 1) > 0.01:
         notes.warn(

@@ -15,7 +15,7 @@ from fdglung.dicom.values import number, parse_date, parse_datetime, parse_offse
 from fdglung.errors import SuvError
 
 DATE_HALF_LIFE_LIMIT = 41400.0
-"""Half-life in s up to which an unknown injection date may be taken from the scan (OncoRay/IBSI SUV manual)."""
+"""Half-life in s (11.5 h) up to which an unknown injection date may be taken from the scan."""
 
 TOLERANCE = 0.01
 """Relative disagreement of two decay factors that is reported."""

@@ -91,16 +91,9 @@ def test_a_dose_that_is_neither_becquerel_nor_megabecquerel_is_refused():
         convert([header(RadionuclideTotalDose="368080")])
 
 
-def test_a_missing_half_life_is_that_of_the_named_radionuclide():
-    record = warned(header(RadionuclideHalfLife=None), "half-life of F-18")
-    assert record.half_life_seconds == 6586.2
-
-
-def test_a_missing_half_life_without_a_known_radionuclide_is_refused():
-    dataset = header(RadionuclideHalfLife=None, Radiopharmaceutical="tracer 7")
-    del item_of(dataset).RadionuclideCodeSequence
+def test_a_missing_half_life_is_refused_even_where_the_radionuclide_is_named():
     with pytest.raises(SuvError, match=r"RadionuclideHalfLife \(0018,1075\)"):
-        convert([dataset])
+        convert([header(RadionuclideHalfLife=None)])
 
 
 def test_a_half_life_of_zero_is_refused():
