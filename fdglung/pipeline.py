@@ -1,14 +1,46 @@
-"""The steps in a row: Study -> Analysis."""
+"""The steps in a row: Study -> Analysis. Every face of the software calls these functions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import SimpleITK as sitk
 
-from fdglung.findings import Findings
+from fdglung import RESEARCH_NOTICE, __version__, lesions, lungs, segmentation
+from fdglung.errors import NoPetError
+from fdglung.findings import Findings, Lesion
 from fdglung.lungs import LungRegion
+from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study
+
+Progress = Callable[[str, float], None]
+
+_PACKAGES = ("SimpleITK", "numpy", "scipy", "scikit-image", "pydicom", "highdicom", "lungmask", "torch")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose for a whole analysis.
+
+    Attributes
+    ----------
+    segmentation
+        Method, region and thresholds.
+    lung_weights
+        Weights for lungmask; None takes them from lungmask's cache, or the classical method where there are none.
+    margin_mm
+        Room around the lungs' bounding box, in mm.
+
+    """
+
+    segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
+    lung_weights: Path | None = None
+    margin_mm: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -32,3 +64,142 @@ class Analysis:
     lungs: LungRegion | None
     lesions: sitk.Image
     findings: Findings
+
+
+def analyze(study: Study, settings: Settings | None = None, *, progress: Progress | None = None) -> Analysis:
+    """Find and measure the avid lung lesions of a study.
+
+    Parameters
+    ----------
+    study
+        As `fdglung.study.load` gives it.
+    settings
+        Methods and thresholds.
+    progress
+        Called with a text and the fraction done, from 0 to 1 over all steps.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    fdglung.errors.InputError
+        If a step cannot use the study.
+
+    """
+    settings = settings or Settings()
+    tell = progress or (lambda text, fraction: None)
+    region = find_lungs(study, settings, progress=lambda text, fraction: tell(text, 0.6 * fraction))
+    found = find_lesions(study, region, settings, progress=lambda text, fraction: tell(text, 0.6 + 0.3 * fraction))
+    return measure(study, region, found, settings, progress=lambda text, fraction: tell(text, 0.9 + 0.1 * fraction))
+
+
+def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = None) -> LungRegion | None:
+    """Find the lungs of the study's CT; None where the settings ask for no lung region.
+
+    Raises
+    ------
+    NoPetError
+        If there is no PET to find lesions in, which is said before the work on the CT.
+    NoThoraxError
+        If the CT shows no lungs.
+
+    """
+    _require_pet(study)
+    if settings.segmentation.region == "all" or study.ct is None:
+        return None
+    return lungs.segment(study.ct, weights=settings.lung_weights, margin_mm=settings.margin_mm, progress=progress)
+
+
+def find_lesions(
+    study: Study, region: LungRegion | None, settings: Settings, *, progress: Progress | None = None
+) -> LesionSegmentation:
+    """Find the lesions; see `fdglung.segmentation.segment`."""
+    return segmentation.segment(study, region, settings.segmentation, progress=progress)
+
+
+def measure(
+    study: Study,
+    region: LungRegion | None,
+    found: LesionSegmentation,
+    settings: Settings,
+    *,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Measure the lesions that were found, and put everything known together.
+
+    Raises
+    ------
+    NoPetError
+        If the study has no PET.
+
+    """
+    pet = _require_pet(study)
+    header = study.pet_headers[0]
+    ct_header = study.ct_headers[0] if study.ct_headers else None
+    measured = lesions.measure(
+        pet, found.labels, found.lesions, lungs=region, seed=str(header.SeriesInstanceUID), progress=progress
+    )
+    findings = Findings(
+        study_instance_uid=str(header.StudyInstanceUID),
+        pet_series_uid=str(header.SeriesInstanceUID),
+        ct_series_uid=None if ct_header is None else str(ct_header.SeriesInstanceUID),
+        frame_of_reference_uid=str(header.FrameOfReferenceUID),
+        lesions=measured,
+        excluded=found.excluded,
+        total_mtv_ml=lesions.total_mtv_ml(measured),
+        total_tlg_g=lesions.total_tlg_g(measured),
+        dmax_mm=lesions.dmax_mm(measured),
+        reference_uptake=dict(found.reference_uptake),
+        provenance=_provenance(study, region, found, settings),
+        warnings=_all_warnings(study, region, found, measured),
+    )
+    return Analysis(study, region, found.labels, findings)
+
+
+def _require_pet(study: Study) -> sitk.Image:
+    if study.pet is None:
+        raise NoPetError(
+            "the study holds no PET, and lesions are found in PET",
+            remedy="Give the folder that holds the attenuation-corrected PET too; `fdglung convert` reads CT alone",
+        )
+    return study.pet
+
+
+def _provenance(
+    study: Study, region: LungRegion | None, found: LesionSegmentation, settings: Settings
+) -> dict[str, object]:
+    parameters = dataclasses.asdict(settings.segmentation) | {"margin_mm": settings.margin_mm}
+    return {
+        "software": "fdglung",
+        "version": __version__,
+        "notice": RESEARCH_NOTICE,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "lesions": {"method": found.method, "seed_suv_g_per_ml": found.seed_suv},
+        "lungs": None
+        if region is None
+        else {"method": region.method, "weights_sha256": region.weights_sha256, "box_mm_lps": region.box_mm},
+        "parameters": parameters,
+        "suv": None if study.suv is None else dataclasses.asdict(study.suv),
+        "series": [dataclasses.asdict(verdict) for verdict in study.series],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _all_warnings(
+    study: Study, region: LungRegion | None, found: LesionSegmentation, measured: tuple[Lesion, ...]
+) -> tuple[str, ...]:
+    gathered = [*study.warnings]
+    gathered += study.suv.warnings if study.suv is not None else ()
+    gathered += region.warnings if region is not None else ()
+    gathered += found.warnings
+    gathered += [f"Lesion {lesion.label}: {warning}" for lesion in measured for warning in lesion.warnings]
+    return tuple(dict.fromkeys(gathered))

@@ -1,0 +1,1 @@
+"""DICOM input: which series a study has, and how PET becomes SUV."""

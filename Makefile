@@ -1,0 +1,50 @@
+# Set-up, tests and demonstration. On a fresh machine: Python 3.11, a C compiler and make.
+PYTHON ?= python3.11
+VENV := .venv
+RUN := $(VENV)/bin/python
+DEMO := demo
+STUDY ?=
+
+.PHONY: setup demo test test-slow lint format pictures benchmark clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml scripts/setup
+	PYTHON=$(PYTHON) scripts/setup $(VENV)
+	touch $@
+
+demo: setup
+ifeq ($(STUDY),)
+	$(RUN) -m fdglung.phantom $(DEMO)/study --overwrite
+	$(RUN) -m fdglung analyze $(DEMO)/study $(DEMO)/report --overwrite
+else
+	$(RUN) -m fdglung analyze "$(STUDY)" $(DEMO)/report --overwrite
+endif
+	@echo "Open $(DEMO)/report/report.pdf"
+
+test: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest -m "not slow"
+
+test-slow: setup
+	$(RUN) -m pytest -m slow
+
+lint: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+format: setup
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+pictures: setup
+	$(RUN) docs/pictures.py
+
+benchmark: setup
+	$(RUN) -m benchmarks.study
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info

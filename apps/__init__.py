@@ -1,0 +1,1 @@
+"""MONAI Deploy applications."""

@@ -1,0 +1,1 @@
+"""The MONAI Deploy application: a PET/CT study in, a lesion report out."""

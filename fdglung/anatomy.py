@@ -1,0 +1,126 @@
+"""Where things lie in the thorax on the PET grid: lungs, bone, heart zone, and how much of a VOI touches lung."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fdglung.lungs import LungRegion
+from fdglung.lungs_classical import LEFT, RIGHT, box_around
+
+Mask = NDArray[np.bool_]
+
+_TOUCHING_MM = 5.0
+_BONE_HU = 150.0
+
+
+@dataclass(frozen=True)
+class Thorax:
+    """Anatomy on the grid of a PET crop in LPS order; arrays are (z, y, x): z up, y back, x to the patient's left.
+
+    Attributes
+    ----------
+    suv
+        SUVbw in g/ml, float32.
+    hu
+        CT resampled onto the PET grid, in HU.
+    lungs
+        uint8: 1 right lung, 2 left lung.
+    lung_distance_mm
+        Distance of each voxel to the nearest lung voxel; 0 in the lung.
+    heart_zone
+        Soft tissue in front of the spine, between and below the hila, where myocardium lies.
+    spacing_mm
+        Along z, y and x.
+
+    """
+
+    suv: NDArray[np.float32]
+    hu: NDArray[np.float32]
+    lungs: NDArray[np.uint8]
+    lung_distance_mm: NDArray[np.float64]
+    heart_zone: Mask
+    spacing_mm: tuple[float, float, float]
+
+
+def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
+    """Bring CT and lungs onto the grid of `pet`, which must be in LPS order, and derive the zones."""
+    hu = sitk.GetArrayFromImage(
+        sitk.Resample(_as_fine_as(ct, pet), pet, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
+    )
+    labels = sitk.GetArrayFromImage(
+        sitk.Resample(lungs.mask, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    )
+    spacing = tuple(float(step) for step in pet.GetSpacing()[::-1])
+    if labels.any():
+        distance = ndimage.distance_transform_edt(labels == 0, sampling=spacing)
+    else:
+        distance = np.full(labels.shape, np.inf)
+    return Thorax(
+        suv=sitk.GetArrayFromImage(pet),
+        hu=hu,
+        lungs=labels,
+        lung_distance_mm=distance,
+        heart_zone=_heart_zone(labels, hu, spacing),
+        spacing_mm=(spacing[0], spacing[1], spacing[2]),
+    )
+
+
+def lung_contact(thorax: Thorax, voi: Mask) -> float:
+    """Return the share of the voxels around `voi` (z, y, x) that are lung or within 5 mm of it; 0 to 1."""
+    box = box_around(voi, margin=1)
+    shell = ndimage.binary_dilation(voi[box]) & ~voi[box]
+    if not shell.any():
+        return 0.0
+    return float((thorax.lung_distance_mm[box][shell] <= _TOUCHING_MM).mean())
+
+
+def bone_share(thorax: Thorax, voi: Mask) -> float:
+    """Return the share of `voi` (z, y, x) above 150 HU; 0 to 1."""
+    return float((thorax.hu[voi] > _BONE_HU).mean())
+
+
+def is_below_diaphragm(thorax: Thorax, voi: Mask) -> bool:
+    """Tell whether most of `voi` (z, y, x) lies under the lungs: lung above it in its columns and none below."""
+    lung = thorax.lungs > 0
+    covered = lung.any(axis=0)
+    if not covered.any():
+        return False
+    base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
+    floor = np.where(covered, np.argmax(lung, axis=0), base)
+    z, y, x = np.nonzero(voi)
+    return bool((z < floor[y, x]).mean() > 0.5)
+
+
+def _as_fine_as(ct: sitk.Image, pet: sitk.Image) -> sitk.Image:
+    """Average CT voxels that are much smaller than PET voxels, so that resampling does not pick single ones."""
+    factors = [
+        max(1, int(coarse / fine + 0.25)) for coarse, fine in zip(pet.GetSpacing(), ct.GetSpacing(), strict=True)
+    ]
+    return sitk.BinShrink(sitk.Cast(ct, sitk.sitkFloat32), factors) if max(factors) > 1 else ct
+
+
+def _heart_zone(labels: NDArray[np.uint8], hu: NDArray[np.float32], spacing: tuple[float, ...]) -> Mask:
+    zone = np.zeros(labels.shape, bool)
+    right, left = labels == RIGHT, labels == LEFT
+    if not (right.any() and left.any()):
+        return zone
+    planes = np.flatnonzero(left.any(axis=(1, 2)))
+    # Myocardium lies in the lower 60 % of the left lung's height, and may reach a little below the lung in mid-line.
+    bottom = max(0, int(planes[0]))
+    top = int(planes[0] + 0.6 * (planes[-1] - planes[0])) + 1
+    inner_right = np.flatnonzero(right[bottom:top].any(axis=(0, 1)))
+    inner_left = np.flatnonzero(left[bottom:top].any(axis=(0, 1)))
+    if not (inner_right.size and inner_left.size):
+        return zone
+    middle = (inner_right[0] + inner_left[-1]) / 2
+    rows = np.flatnonzero((labels[bottom:top] > 0).any(axis=(0, 2)))
+    back = int(rows[0] + 0.7 * (rows[-1] - rows[0])) + 1
+    start = max(0, int(middle - 20 / spacing[2]))
+    stop = min(labels.shape[2], int(inner_left[-1]) + 1)
+    zone[bottom:top, rows[0] : back, start:stop] = True
+    return zone & (labels == 0) & (hu > -200)

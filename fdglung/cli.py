@@ -1,0 +1,267 @@
+"""The command `fdglung`. Imports of each command come with the command, so that --help answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.errors import FdglungError
+
+if TYPE_CHECKING:
+    from fdglung.pipeline import Settings
+
+Progress = Callable[[str, float], None]
+
+EXIT_BAD_INPUT = 2
+"""Exit code when input or output cannot be used; the reason is on standard error."""
+
+EXIT_INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM; nothing half-written is left."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code: 0 done, 2 unusable input or output, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = options.run(options)
+    except FdglungError as error:
+        if options.json:
+            print(json.dumps({"error": error.kind, "message": str(error), "remedy": error.remedy}))
+        print(f"fdglung: {error.kind}: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("fdglung: interrupted; nothing half-written was left", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if options.json:
+        print(json.dumps(result, indent=2))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fdglung", description=f"FDG-avid lung lesions in PET/CT, from DICOM to a report. {RESEARCH_NOTICE}"
+    )
+    parser.add_argument("--version", action="version", version=f"fdglung {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_analyze(commands)
+    _add_suv(commands)
+    _add_convert(commands)
+    return parser
+
+
+def _add_analyze(commands: Any) -> None:
+    command = commands.add_parser(
+        "analyze",
+        help="find, measure and report the avid lung lesions of a study",
+        description=f"Read a PET/CT study and write SEG, SR, PDF, CSV, JSON and pictures. {RESEARCH_NOTICE}",
+    )
+    _add_study(command)
+    _add_output(command)
+    command.add_argument(
+        "--region",
+        choices=("lungs", "all"),
+        default="lungs",
+        help="lesions at the lungs, or all avid uptake of the PET without a CT (default: lungs)",
+    )
+    command.add_argument("--seed-suv", type=float, default=2.5, metavar="SUV", help="lowest SUVmax (default: 2.5 g/ml)")
+    command.add_argument(
+        "--reference-factor",
+        type=float,
+        default=1.5,
+        metavar="N",
+        help="a seed has also N times the liver's or blood pool's SUVmean (default: 1.5)",
+    )
+    command.add_argument(
+        "--voi-fraction",
+        type=float,
+        default=0.4,
+        metavar="F",
+        help="fraction of SUVmax that bounds a VOI (default: 0.4)",
+    )
+    command.add_argument(
+        "--min-volume-ml", type=float, default=0.3, metavar="ML", help="smallest VOI reported (default: 0.3 ml)"
+    )
+    command.add_argument("--lung-weights", type=Path, metavar="PATH", help="weights of lungmask's network")
+    command.add_argument(
+        "--segmentation-type",
+        choices=("BINARY", "LABELMAP"),
+        default="BINARY",
+        help="kind of DICOM SEG (default: BINARY, which every viewer reads)",
+    )
+    command.set_defaults(run=_analyze)
+
+
+def _add_suv(commands: Any) -> None:
+    command = commands.add_parser(
+        "suv",
+        help="print the SUV factors of a study's PET and where each number came from",
+        description=f"Print how a PET becomes SUV. {RESEARCH_NOTICE}",
+    )
+    _add_study(command)
+    command.set_defaults(run=_suv)
+
+
+def _add_convert(commands: Any) -> None:
+    command = commands.add_parser(
+        "convert",
+        help="write PET as SUVbw and CT as HU to NIfTI",
+        description=f"Write pet_suvbw.nii.gz (g/ml), ct_hu.nii.gz (HU) and study.json. {RESEARCH_NOTICE}",
+    )
+    _add_study(command)
+    _add_output(command)
+    command.set_defaults(run=_convert)
+
+
+def _add_study(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", type=Path, metavar="STUDY", help="folder, zip or file of DICOM")
+    command.add_argument("--pet-series", metavar="UID", help="SeriesInstanceUID of the PET to take")
+    command.add_argument("--ct-series", metavar="UID", help="SeriesInstanceUID of the CT to take")
+    command.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+
+
+def _add_output(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", type=Path, metavar="OUT", help="output folder; must not exist or be empty")
+    command.add_argument("--overwrite", action="store_true", help="replace an earlier output in OUT")
+
+
+def _analyze(options: argparse.Namespace) -> dict[str, object]:
+    settings = _settings(options)
+    with _ProgressBar() as tell:
+        tell("starting", 0.0)
+        from fdglung import study
+        from fdglung.files import check_free
+        from fdglung.pipeline import analyze
+        from fdglung.reporting import write_report
+
+        check_free(options.out, overwrite=options.overwrite)
+        loaded = study.load(
+            options.study,
+            pet_series_uid=options.pet_series,
+            ct_series_uid=options.ct_series,
+            progress=_part(tell, 0.0, 0.35),
+        )
+        analysis = analyze(loaded, settings, progress=_part(tell, 0.35, 0.75))
+        files = write_report(
+            analysis,
+            options.out,
+            overwrite=options.overwrite,
+            segmentation_type=options.segmentation_type,
+            progress=_part(tell, 0.75, 1.0),
+        )
+    found = analysis.findings
+    if not options.json:
+        print(f"{len(found.lesions)} avid lung lesion{'' if len(found.lesions) == 1 else 's'}", end="")
+        print(f", MTV {found.total_mtv_ml:.1f} ml, TLG {found.total_tlg_g:.1f} g")
+        for lesion in found.lesions:
+            print(
+                f"  {lesion.label}: SUVmax {lesion.suv_max:.2f}, SUVpeak {lesion.suv_peak:.2f}, "
+                f"MTV {lesion.mtv_ml:.2f} ml, {lesion.side.value}"
+            )
+        for warning in found.warnings:
+            print(f"warning: {warning}")
+        print(f"written to {options.out}. {RESEARCH_NOTICE}")
+    from fdglung.findings import to_json
+
+    return {
+        "notice": RESEARCH_NOTICE,
+        "files": {name: str(path) for name, path in files.items()},
+        "findings": json.loads(to_json(found)),
+    }
+
+
+def _suv(options: argparse.Namespace) -> dict[str, object]:
+    import dataclasses
+
+    from fdglung import study
+    from fdglung.errors import NoPetError
+
+    with _ProgressBar() as tell:
+        record = study.load_suv(
+            options.study, pet_series_uid=options.pet_series, ct_series_uid=options.ct_series, progress=tell
+        )
+    if record is None:
+        raise NoPetError("the study holds no PET", remedy="Give the folder that holds the attenuation-corrected PET")
+    if not options.json:
+        low, high = min(record.slice_factors), max(record.slice_factors)
+        print(f"rule: {record.rule}")
+        span = f"{low:.9g}" if low == high else f"{low:.9g} to {high:.9g} (by slice)"
+        print(f"SUVbw in g/ml = {record.units} x {span}")
+        for name, factor in record.conversions.items():
+            print(f"{name} = SUVbw x {'not known' if factor is None else format(factor, '.9g')}")
+        for used in record.attributes:
+            print(f"  {used.name} {used.tag} = {used.value}  ({used.role})")
+        for warning in record.warnings:
+            print(f"warning: {warning}")
+        print(RESEARCH_NOTICE)
+    return {"notice": RESEARCH_NOTICE, **dataclasses.asdict(record)}
+
+
+def _convert(options: argparse.Namespace) -> dict[str, object]:
+    with _ProgressBar() as tell:
+        from fdglung import study
+        from fdglung.files import check_free
+
+        check_free(options.out, overwrite=options.overwrite)
+        loaded = study.load(
+            options.study,
+            pet_series_uid=options.pet_series,
+            ct_series_uid=options.ct_series,
+            progress=_part(tell, 0.0, 0.7),
+        )
+        tell("writing", 0.7)
+        files = study.write_nifti(loaded, options.out, overwrite=options.overwrite)
+    if not options.json:
+        for path in files.values():
+            print(path)
+        for warning in loaded.warnings:
+            print(f"warning: {warning}")
+    return {"notice": RESEARCH_NOTICE, "files": {name: str(path) for name, path in files.items()}}
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from fdglung.pipeline import Settings
+    from fdglung.segmentation import SegmentationSettings
+
+    return Settings(
+        segmentation=SegmentationSettings(
+            region=options.region,
+            seed_suv=options.seed_suv,
+            reference_factor=options.reference_factor,
+            voi_fraction=options.voi_fraction,
+            min_volume_ml=options.min_volume_ml,
+        ),
+        lung_weights=options.lung_weights,
+    )
+
+
+def _part(tell: Progress, start: float, stop: float) -> Progress:
+    return lambda text, fraction: tell(text, start + (stop - start) * fraction)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class _ProgressBar:
+    """A bar on standard error; silent where that is no terminal and the work is short."""
+
+    def __enter__(self) -> Progress:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=100, bar_format="{desc:<28.28} {percentage:3.0f}% |{bar}| {elapsed}", delay=0.5)
+        return self._tell
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def _tell(self, text: str, fraction: float) -> None:
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(max(0.0, 100 * fraction - self._bar.n))

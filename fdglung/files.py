@@ -1,0 +1,149 @@
+"""Several files written together or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fdglung.errors import FdglungError, OutputExistsError, OutputWriteError
+
+
+@contextmanager
+def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder that becomes `folder` when the block ends well, and vanishes when it does not.
+
+    The temporary folder lies beside `folder`, on the same file system, so that the last step is a rename. An earlier
+    output that is overwritten stays in its place until the new one is complete, and then goes as a whole.
+
+    Parameters
+    ----------
+    folder
+        The output folder. Missing parents are made, and removed again on failure.
+    overwrite
+        Whether a non-empty `folder` may be replaced. It must then share a name with the new output: a folder of
+        other things is never deleted.
+
+    Yields
+    ------
+    Path
+        The empty temporary folder to write into.
+
+    Raises
+    ------
+    OutputExistsError
+        `folder` is a file, or is not empty and may not be replaced.
+    OutputWriteError
+        An `OSError` was raised inside the block or while renaming (a full disk, a missing permission).
+
+    """
+    target = Path(folder).resolve()
+    check_free(target, overwrite=overwrite)
+    made: list[Path] = []
+    temporary: Path | None = None
+    try:
+        try:
+            made = _make_parents(target)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+            yield temporary
+            _replace(target, temporary, overwrite=overwrite)
+        except FdglungError:
+            raise
+        except OSError as error:
+            raise _write_error(target, error) from error
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for parent in reversed(made):
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def check_free(folder: Path | str, *, overwrite: bool = False) -> None:
+    """Refuse an output folder that may not be written, before any work is done.
+
+    Parameters
+    ----------
+    folder
+        The output folder; it need not exist.
+    overwrite
+        Whether a folder that is not empty may be replaced.
+
+    Raises
+    ------
+    OutputExistsError
+        `folder` is a file, or is not empty and may not be replaced.
+
+    """
+    target = Path(folder).resolve()
+    if target.exists() and not target.is_dir():
+        raise OutputExistsError(
+            f"The output {target} is a file", attribute="output folder", remedy="Name a folder that does not exist yet"
+        )
+    if not overwrite and target.is_dir() and any(target.iterdir()):
+        raise OutputExistsError(
+            f"The output folder {target} exists and is not empty",
+            attribute="output folder",
+            remedy="Name another folder, or pass --overwrite to replace an earlier output",
+        )
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Make the missing parents, and list those that were made, outermost first."""
+    missing = [parent for parent in target.parents if not parent.exists()][::-1]
+    made = []
+    for parent in missing:
+        parent.mkdir(exist_ok=True)
+        made.append(parent)
+    return made
+
+
+def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
+    check_free(target, overwrite=overwrite)
+    # mkdtemp makes folders that only their owner can open; the output follows the umask like any other folder.
+    mask = os.umask(0)
+    os.umask(mask)
+    temporary.chmod(0o777 & ~mask)
+    if not target.is_dir():
+        temporary.rename(target)
+        return
+    old_names = {path.name for path in target.iterdir()}
+    if old_names and not old_names & {path.name for path in temporary.iterdir()}:
+        raise OutputExistsError(
+            f"The folder {target} holds other files and no earlier output of this command",
+            attribute="output folder",
+            remedy="Name another folder; --overwrite replaces an earlier output only",
+        )
+    backup = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    try:
+        target.rename(backup)
+        temporary.rename(target)
+    except BaseException:
+        if not target.exists():
+            backup.rename(target)
+        else:
+            shutil.rmtree(backup, ignore_errors=True)
+        raise
+    shutil.rmtree(backup, ignore_errors=True)
+
+
+def _write_error(target: Path, error: OSError) -> OutputWriteError:
+    remedies = {
+        errno.ENOSPC: "Free space on the disk, or name a folder on another one",
+        errno.EDQUOT: "Free space within your quota, or name a folder on another disk",
+        errno.EFBIG: "Raise the limit on file size, or name a folder on another disk",
+        errno.EACCES: "Name a folder that you may write to",
+        errno.EPERM: "Name a folder that you may write to",
+        errno.EROFS: "Name a folder on a disk that can be written to",
+    }
+    what = error.strerror or type(error).__name__
+    return OutputWriteError(
+        f"Writing the output folder {target} failed ({what}); nothing half-written was left",
+        attribute="output folder",
+        remedy=remedies.get(error.errno or 0, "Check that the disk has room and can be written to, and try again"),
+    )

@@ -1,0 +1,215 @@
+"""Measurements of lesions on their VOIs: SUVmax, SUVmean, SUVpeak, MTV, TLG, size, place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from pydicom.uid import generate_uid
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import pdist
+
+from fdglung.findings import Lesion, Side
+from fdglung.lungs import LungRegion
+from fdglung.lungs_classical import LEFT, RIGHT
+from fdglung.segmentation import SegmentedLesion
+from fdglung.suv_peak import suv_peak
+
+Mask = NDArray[np.bool_]
+Point = tuple[float, float, float]
+
+_MEDIASTINUM_MM = 15.0
+_CLOSING_MM = 15.0
+
+
+def measure(
+    pet: sitk.Image,
+    labels: sitk.Image,
+    segmented: Iterable[SegmentedLesion],
+    *,
+    lungs: LungRegion | None = None,
+    seed: str = "",
+    progress: Callable[[str, float], None] | None = None,
+) -> tuple[Lesion, ...]:
+    """Measure each lesion on its VOI.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    labels
+        VOIs on the grid of `pet`.
+    segmented
+        One entry for each label.
+    lungs
+        For side and distance to the lung border; None leaves them unknown.
+    seed
+        What the tracking UIDs are made from besides the VOI, such as the PET's SeriesInstanceUID: the same study and
+        the same VOI get the same UID.
+    progress
+        Called with a text and the fraction done.
+
+    Returns
+    -------
+    tuple of Lesion
+        In the order of `segmented`.
+
+    """
+    tell = progress or (lambda text, fraction: None)
+    suv = sitk.GetArrayViewFromImage(pet)
+    array = sitk.GetArrayViewFromImage(labels)
+    boxes = ndimage.find_objects(array)
+    entries = list(segmented)
+    place = None if lungs is None else _LungDistances(pet, lungs, array > 0)
+    lesions = []
+    for done, entry in enumerate(entries):
+        tell(f"measuring lesion {done + 1} of {len(entries)}", done / max(1, len(entries)))
+        box = boxes[entry.label - 1]
+        lesions.append(_measure_one(pet, suv, array[box] == entry.label, box, entry, place, seed))
+    tell("lesions measured", 1.0)
+    return tuple(lesions)
+
+
+def total_mtv_ml(lesions: Iterable[Lesion]) -> float:
+    """Return the sum of MTV over lesions, in ml."""
+    return float(sum(lesion.mtv_ml for lesion in lesions))
+
+
+def total_tlg_g(lesions: Iterable[Lesion]) -> float:
+    """Return the sum of TLG over lesions, in g."""
+    return float(sum(lesion.tlg_g for lesion in lesions))
+
+
+def dmax_mm(lesions: Iterable[Lesion]) -> float | None:
+    """Return the largest distance between the centroids of two lesions, in mm; None with fewer than two.
+
+    Cottereau et al., Ann Oncol 2021;32:404 (Dmax).
+    """
+    pairs = itertools.combinations([lesion.centroid_mm for lesion in lesions], 2)
+    distances = [float(np.linalg.norm(np.subtract(a, b))) for a, b in pairs]
+    return max(distances, default=None)
+
+
+def longest_diameter_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> float:
+    """Return the largest distance between two points of the surface of a VOI, in mm.
+
+    IBSI maximum 3D diameter (L0JK): between vertices of the mesh that cuts half-way between voxels in and out.
+
+    Parameters
+    ----------
+    mask
+        VOI (z, y, x), not empty.
+    spacing_mm
+        Along z, y and x.
+
+    """
+    from skimage.measure import marching_cubes
+
+    vertices = marching_cubes(np.pad(mask, 1).astype(np.float32), 0.5, spacing=spacing_mm)[0]
+    # A hull of coplanar points does not exist; all points are compared then.
+    with suppress(QhullError):
+        vertices = vertices[ConvexHull(vertices).vertices]
+    return float(pdist(vertices).max())
+
+
+class _LungDistances:
+    """Distances on the PET grid (z, y, x) that tell a lesion's side and its depth in the lung."""
+
+    def __init__(self, pet: sitk.Image, lungs: LungRegion, lesions: Mask) -> None:
+        labels = sitk.GetArrayFromImage(
+            sitk.Resample(lungs.mask, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+        )
+        self._spacing = pet.GetSpacing()[::-1]
+        occupied = np.argwhere((labels > 0) | lesions)
+        margin = np.array([int(np.ceil((_CLOSING_MM + 5) / step)) for step in self._spacing])
+        low, high = occupied.min(axis=0) - margin, occupied.max(axis=0) + margin + 1
+        self._start = low
+        pad = [(max(0, -int(a)), max(0, int(b) - n)) for a, b, n in zip(low, high, labels.shape, strict=True)]
+        kept = tuple(slice(max(0, int(a)), int(b)) for a, b in zip(low, high, strict=True))
+        labels = np.pad(labels[kept], pad)
+        self._to_side = {label: self._outside(labels == label) for label in (RIGHT, LEFT)}
+        # Each lung is closed by itself, or the closing would bridge the mediastinum.
+        closed = self._closed(labels == RIGHT) | self._closed(labels == LEFT)
+        self._to_lung = self._outside(closed)
+        self._depth = ndimage.distance_transform_edt(closed, sampling=self._spacing)
+
+    def place(self, mask: Mask, box: tuple[slice, ...]) -> tuple[Side, float]:
+        """Return the side of a VOI, and its distance to the lung border in mm (negative: wholly inside)."""
+        region = tuple(slice(s.start - int(a), s.stop - int(a)) for s, a in zip(box, self._start, strict=True))
+        right, left = (float(self._to_side[label][region][mask].min()) for label in (RIGHT, LEFT))
+        if min(right, left) > _MEDIASTINUM_MM:
+            side = Side.MEDIASTINUM
+        else:
+            means = [float(self._to_side[label][region][mask].mean()) for label in (RIGHT, LEFT)]
+            side = Side.RIGHT if means[0] <= means[1] else Side.LEFT
+        outside, depth = self._to_lung[region][mask], self._depth[region][mask]
+        if (outside == 0).all():
+            return side, -float(depth.min())
+        return side, float(outside.min())
+
+    def _outside(self, mask: Mask) -> NDArray[np.float64]:
+        if not mask.any():
+            return np.full(mask.shape, np.inf)
+        return np.asarray(ndimage.distance_transform_edt(~mask, sampling=self._spacing))
+
+    def _closed(self, lung: Mask) -> Mask:
+        """Return a lung with the holes and dents filled that lesions and vessels leave in its mask."""
+        grown = self._outside(lung) <= _CLOSING_MM
+        closed = ndimage.distance_transform_edt(grown, sampling=self._spacing) > _CLOSING_MM
+        return np.asarray(ndimage.binary_fill_holes(closed | lung))
+
+
+def _measure_one(
+    pet: sitk.Image,
+    suv: NDArray[np.float32],
+    mask: Mask,
+    box: tuple[slice, ...],
+    entry: SegmentedLesion,
+    place: _LungDistances | None,
+    seed: str,
+) -> Lesion:
+    spacing = pet.GetSpacing()[::-1]
+    start = np.array([s.start for s in box])
+    values = suv[box][mask].astype(np.float64)
+    indices = np.argwhere(mask) + start
+    hottest = indices[int(values.argmax())]
+    whole = np.zeros(suv.shape, bool)
+    whole[box] = mask
+    peak, peak_index = suv_peak(suv, whole, spacing)
+    mtv_ml = mask.sum() * float(np.prod(spacing)) / 1000
+    suv_mean = float(values.mean())
+    side, lung_distance = (Side.UNKNOWN, None) if place is None else place.place(mask, box)
+    warnings = list(entry.warnings)
+    edges = [(s.start == 0) or (s.stop == n) for s, n in zip(box, suv.shape, strict=True)]
+    if any(edges):
+        warnings.append("The lesion touches the edge of the PET; its volume is a lower bound.")
+    digest = generate_uid(entropy_srcs=[seed, str(entry.label), np.packbits(whole[box]).tobytes().hex(), str(start)])
+    return Lesion(
+        label=entry.label,
+        tracking_uid=str(digest),
+        tracking_id=f"Lesion {entry.label}",
+        suv_max=float(values.max()),
+        suv_mean=suv_mean,
+        suv_peak=peak,
+        mtv_ml=float(mtv_ml),
+        tlg_g=float(suv_mean * mtv_ml),
+        longest_diameter_mm=longest_diameter_mm(mask, spacing),
+        centroid_mm=_position(pet, indices.mean(axis=0)),
+        suv_max_position_mm=_position(pet, hottest),
+        suv_peak_position_mm=_position(pet, np.array(peak_index)),
+        side=side,
+        lung_distance_mm=lung_distance,
+        voi_fraction=entry.voi_fraction,
+        warnings=tuple(warnings),
+    )
+
+
+def _position(image: sitk.Image, index: NDArray[np.float64]) -> Point:
+    """Return patient coordinates (LPS, mm) of a continuous index (z, y, x)."""
+    x, y, z = image.TransformContinuousIndexToPhysicalPoint([float(i) for i in index[::-1]])
+    return float(x), float(y), float(z)

@@ -1,0 +1,90 @@
+"""Uptake of liver and mediastinal blood pool, which the seed threshold is tied to."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from fdglung.anatomy import Mask, Thorax
+from fdglung.lungs_classical import LEFT, RIGHT
+
+_LIVER_SPHERE_MM = 15.0
+_BLOOD_POOL_SPHERE_MM = 8.0
+_SOFT_TISSUE_HU = (0.0, 250.0)
+
+
+def liver_suv_mean(thorax: Thorax) -> float | None:
+    """Measure SUVmean (g/ml) in a sphere of 3 cm in the right lobe under the right lung.
+
+    The sphere is PERCIST's (Wahl et al., J Nucl Med 2009;50:122S), placed where the soft tissue under the right lung
+    is deepest.
+
+    Parameters
+    ----------
+    thorax
+        Must reach some centimetres below the lungs.
+
+    Returns
+    -------
+    float or None
+        None where no such sphere fits, or where what lies there is not as even as liver is.
+
+    """
+    right = thorax.lungs == RIGHT
+    if not right.any():
+        return None
+    covered = right.any(axis=0)
+    lowest = np.where(covered, np.argmax(right, axis=0), -1)
+    under = np.arange(right.shape[0])[:, None, None] < lowest
+    # Liver reaches a hand's breadth under the dome; deeper lie kidney and bowel.
+    dome = int(np.percentile(lowest[covered], 75))
+    under[: max(0, dome - int(90 / thorax.spacing_mm[0]))] = False
+    return _sphere_mean(thorax, under & _soft(thorax), _LIVER_SPHERE_MM, evenness=0.45)
+
+
+def blood_pool_suv_mean(thorax: Thorax) -> float | None:
+    """Measure SUVmean (g/ml) in a sphere of 1.6 cm in the great vessels between the upper halves of the lungs.
+
+    Returns
+    -------
+    float or None
+        None where no such sphere fits, or where what lies there is not as even as blood is.
+
+    """
+    right, left = thorax.lungs == RIGHT, thorax.lungs == LEFT
+    if not (right.any() and left.any()):
+        return None
+    planes = np.flatnonzero(left.any(axis=(1, 2)))
+    height = planes[-1] - planes[0]
+    between = np.zeros(right.shape, bool)
+    for z in range(int(planes[0] + 0.55 * height), int(planes[0] + 0.85 * height)):
+        columns_right, columns_left = np.flatnonzero(right[z].any(axis=0)), np.flatnonzero(left[z].any(axis=0))
+        rows = np.flatnonzero((thorax.lungs[z] > 0).any(axis=1))
+        if columns_right.size and columns_left.size:
+            x_from, x_to = int(np.median(columns_right)), int(np.median(columns_left))
+            y_to = int(rows[0] + 0.65 * (rows[-1] - rows[0]))
+            between[z, rows[0] : y_to, x_from:x_to] = True
+    return _sphere_mean(thorax, between & _soft(thorax), _BLOOD_POOL_SPHERE_MM, evenness=0.45)
+
+
+def _soft(thorax: Thorax) -> Mask:
+    return (thorax.hu > _SOFT_TISSUE_HU[0]) & (thorax.hu < _SOFT_TISSUE_HU[1])
+
+
+def _sphere_mean(thorax: Thorax, tissue: Mask, radius_mm: float, *, evenness: float) -> float | None:
+    if not tissue.any():
+        return None
+    depth = ndimage.distance_transform_edt(tissue, sampling=thorax.spacing_mm)
+    centre = np.unravel_index(int(depth.argmax()), depth.shape)
+    if depth[centre] < radius_mm:
+        return None
+    offsets = [
+        (np.arange(size) - middle) * step
+        for size, middle, step in zip(depth.shape, centre, thorax.spacing_mm, strict=True)
+    ]
+    distance2 = offsets[0][:, None, None] ** 2 + offsets[1][:, None] ** 2 + offsets[2] ** 2
+    values = thorax.suv[distance2 <= radius_mm**2]
+    mean = float(values.mean())
+    if not 0.2 <= mean <= 8.0 or values.std() > evenness * mean:
+        return None
+    return mean

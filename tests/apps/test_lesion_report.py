@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import highdicom as hd
+import numpy as np
+import pytest
+
+from fdglung import cli
+from fdglung.phantom import simple_thorax, write_dicom
+from tests.cases import ROOT
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_dicom(simple_thorax(seed=3, ct_matrix=128), tmp_path_factory.mktemp("study") / "dicom")
+
+
+def run_app(study, out):
+    return subprocess.run(
+        [sys.executable, "-m", "apps.lesion_report", "-i", str(study), "-o", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def lesion_masks(folder):
+    segmentation = hd.seg.segread(folder / "lesions.seg.dcm")
+    volume = segmentation.get_volume(combine_segments=True)
+    return np.asarray(volume.array), volume.affine
+
+
+def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_path):
+    assert cli.main(["analyze", str(study), str(tmp_path / "cli")]) == 0
+    ended = run_app(study, tmp_path / "app")
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    (by_cli, affine_cli), (by_app, affine_app) = (lesion_masks(tmp_path / face) for face in ("cli", "app"))
+    assert by_cli.max() >= 2
+    assert (by_cli == by_app).all()
+    assert np.allclose(affine_cli, affine_app)
+    rows_cli, rows_app = (list(csv.reader((tmp_path / face / "lesions.csv").open())) for face in ("cli", "app"))
+    assert rows_cli == rows_app
+    found_cli, found_app = (json.loads((tmp_path / face / "findings.json").read_text()) for face in ("cli", "app"))
+    assert found_cli == found_app
+    assert {path.name for path in (tmp_path / "cli").iterdir()} == {path.name for path in (tmp_path / "app").iterdir()}
+
+
+def test_a_study_that_cannot_be_used_ends_with_its_reason_and_no_output(tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "letter.txt").write_text("no image")
+    ended = run_app(tmp_path / "study", tmp_path / "out")
+    assert ended.returncode == 2
+    assert "NotDicomError" in ended.stderr
+    assert not list((tmp_path / "out").glob("*"))
+    assert not [path for path in tmp_path.iterdir() if path.name not in {"study", "out"}]

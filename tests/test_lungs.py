@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy import ndimage
+
+from fdglung.errors import LungWeightsError, NoThoraxError, ParameterError
+from fdglung.lungs import R231_FILE, bounding_box_mm, cached_weights, segment
+from fdglung.lungs_classical import LEFT, RIGHT
+from tests.ellipsoids import thorax
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+@pytest.mark.parametrize("options", [{}, {"bowel_gas": True}, {"table": False}, {"trachea": False}, {"joined": True}])
+def test_drawn_lungs_are_found_on_their_sides(options):
+    ct, drawn = thorax(**options)
+    found = sitk.GetArrayFromImage(segment(ct).mask)
+    assert dice(found == RIGHT, drawn["right"]) > 0.97
+    assert dice(found == LEFT, drawn["left"]) > 0.97
+
+
+def test_airways_and_bowel_gas_are_no_lung():
+    ct, drawn = thorax(bowel_gas=True)
+    found = sitk.GetArrayFromImage(segment(ct).mask) > 0
+    elsewhere = (sitk.GetArrayFromImage(ct) < -900) & ~ndimage.binary_dilation(
+        drawn["right"] | drawn["left"], iterations=3
+    )
+    assert not (found & elsewhere).any()
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPI", "ASL"])
+def test_lungs_are_the_same_in_any_orientation_of_the_grid(orientation):
+    ct, _ = thorax()
+    turned = sitk.DICOMOrient(ct, orientation)
+    expected = segment(ct)
+    found = segment(turned)
+    assert found.mask.GetSize() == turned.GetSize()
+    back = sitk.GetArrayFromImage(sitk.DICOMOrient(found.mask, "LPS"))
+    assert (back == sitk.GetArrayFromImage(expected.mask)).mean() > 0.999
+    assert np.allclose(found.box_mm, expected.box_mm, atol=3.1)
+
+
+def test_the_box_is_the_drawn_lungs_plus_the_margin():
+    ct, _ = thorax()
+    low, high = segment(ct, margin_mm=20).box_mm
+    assert low == pytest.approx((-140 - 20, -85 - 20, -120 - 20), abs=3.1)
+    assert high == pytest.approx((140 + 20, 85 + 20, 120 + 20), abs=3.1)
+
+
+def test_a_missing_lung_is_said():
+    ct, _ = thorax(lungs=("right",))
+    region = segment(ct)
+    assert any("left lung is missing" in warning for warning in region.warnings)
+
+
+def test_lungs_cut_by_the_end_of_the_ct_are_said():
+    ct, _ = thorax()
+    cut = ct[:, :, 40:]
+    assert any("lower end" in warning for warning in segment(cut).warnings)
+
+
+@pytest.mark.parametrize("value", [40, -1000])
+def test_a_ct_without_lungs_is_refused(value):
+    ct, _ = thorax(lungs=(), trachea=False)
+    without = ct if value == 40 else ct * 0 - 1000
+    with pytest.raises(NoThoraxError, match="--region all"):
+        segment(without)
+
+
+def test_an_empty_mask_has_no_box():
+    with pytest.raises(NoThoraxError):
+        bounding_box_mm(sitk.Image([4, 4, 4], sitk.sitkUInt8), 15)
+
+
+def test_a_negative_margin_is_refused():
+    with pytest.raises(ParameterError, match="margin_mm"):
+        segment(thorax()[0], margin_mm=-1)
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path):
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"not a state dict")
+    with pytest.raises(LungWeightsError, match=r"weights\.pth"):
+        segment(thorax()[0], weights=weights)
+
+
+def test_a_missing_weights_file_is_refused(tmp_path):
+    with pytest.raises(LungWeightsError, match=r"absent\.pth"):
+        segment(thorax()[0], weights=tmp_path / "absent.pth")
+
+
+def test_weights_are_looked_for_where_lungmask_puts_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert cached_weights() is None
+    path = tmp_path / "hub" / "checkpoints" / R231_FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert cached_weights() == path
+
+
+def test_with_weights_the_mask_is_lungmasks_own(tmp_path, monkeypatch):
+    """An untrained network of lungmask's shape stands in for the official weights."""
+    import torch
+    from lungmask import LMInferer
+    from lungmask.resunet import UNet
+
+    torch.manual_seed(0)
+    model = UNet(n_classes=3, padding=True, depth=5, up_mode="upsample", batch_norm=True, residual=False)
+    with torch.no_grad():
+        model.last.bias[:] = torch.tensor([0.0, 0.1, 0.1])
+    path = tmp_path / "hub" / "checkpoints" / R231_FILE
+    path.parent.mkdir(parents=True)
+    torch.save(model.state_dict(), path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    ct = thorax()[0][:, :, 48:52]
+    own = LMInferer(modelpath=str(path), tqdm_disable=True).apply(ct)
+    monkeypatch.setattr("fdglung.lungs._PLAUSIBLE_LUNGS_ML", (0.0, 12_000.0))
+    region = segment(ct)
+    assert own.any()
+    assert (sitk.GetArrayFromImage(region.mask) == own).all()
+    assert region.method == f"lungmask {R231_FILE}"
+    assert region.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
