@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +145,7 @@ def ball_coverage(
     return window, blocks.mean(axis=(1, 3, 5)).astype(np.float32)
 
 
-def ellipsoid(centre: Sequence[float], radii: Sequence[float], *, axis: Sequence[float] | None = None) -> Solid:
+def ellipsoid(centre: npt.ArrayLike, radii: npt.ArrayLike, *, axis: npt.ArrayLike | None = None) -> Solid:
     """Ellipsoid with its radii along x, y, z; with `axis`, the last radius lies along that direction."""
     c = np.asarray(centre, np.float32)
     r = np.asarray(radii, np.float32)
@@ -153,7 +154,7 @@ def ellipsoid(centre: Sequence[float], radii: Sequence[float], *, axis: Sequence
     def distance(x: Array, y: Array, z: Array) -> Array:
         p = (x - c[0], y - c[1], z - c[2])
         if axis is not None:
-            p = tuple(row[0] * p[0] + row[1] * p[1] + row[2] * p[2] for row in frame)  # type: ignore[assignment]
+            p = tuple(row[0] * p[0] + row[1] * p[1] + row[2] * p[2] for row in frame)
         k0 = sum((p[i] / r[i]) ** 2 for i in range(3))
         k1 = sum((p[i] / (r[i] * r[i])) ** 2 for i in range(3))
         root = np.sqrt(k0)
@@ -164,7 +165,7 @@ def ellipsoid(centre: Sequence[float], radii: Sequence[float], *, axis: Sequence
     return Solid(distance, _box(c - reach, c + reach))
 
 
-def capsule(start: Sequence[float], stop: Sequence[float], radius: float, *, end_radius: float | None = None) -> Solid:
+def capsule(start: npt.ArrayLike, stop: npt.ArrayLike, radius: float, *, end_radius: float | None = None) -> Solid:
     """Rounded tube between two points; with `end_radius` it tapers."""
     a, b = np.asarray(start, np.float32), np.asarray(stop, np.float32)
     along = b - a
@@ -184,7 +185,7 @@ def capsule(start: Sequence[float], stop: Sequence[float], radius: float, *, end
 
 def tube(points: Sequence[Sequence[float]], radius: float) -> tuple[Solid, ...]:
     """Capsules along a line of points."""
-    return tuple(capsule(a, b, radius) for a, b in zip(points[:-1], points[1:], strict=True))
+    return tuple(capsule(a, b, radius) for a, b in pairwise(points))
 
 
 def smooth_union(first: Array, second: Array, blend_mm: float) -> Array:
@@ -215,7 +216,7 @@ def profile(heights: Sequence[float], values: Sequence[float], *, smooth_mm: flo
     return value
 
 
-def _frame(axis: Sequence[float]) -> Array:
+def _frame(axis: npt.ArrayLike) -> Array:
     """Rows of an orthonormal frame whose last row is `axis`."""
     w = np.asarray(axis, np.float64)
     w = w / np.linalg.norm(w)
@@ -225,6 +226,6 @@ def _frame(axis: Sequence[float]) -> Array:
     return np.stack([u, np.cross(w, u), w]).astype(np.float32)
 
 
-def _box(low: npt.NDArray[np.floating], high: npt.NDArray[np.floating]) -> Box:
+def _box(low: npt.NDArray[np.float32], high: npt.NDArray[np.float32]) -> Box:
     bounds = tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
     return (bounds[0], bounds[1], bounds[2])
