@@ -57,6 +57,10 @@ class AmbiguousSeriesError(InputError):
     """Several series serve equally well and nothing tells which one is meant."""
 
 
+class MissingAttributeError(InputError):
+    """An attribute that reading needs is missing or no number."""
+
+
 class NotAttenuationCorrectedError(InputError):
     """PET without attenuation correction is no quantitative PET."""
 

@@ -96,7 +96,8 @@ class LesionSegmentation:
     lesions
         One entry a label.
     excluded
-        Avid uptake in the region that is no lung lesion, hottest first.
+        Avid uptake in the region that is no lung lesion, hottest first; specks with less than `min_volume_ml` above the
+        seed threshold are left out.
     seed_suv
         Threshold of the seeds after the reference uptake was heard, SUVbw in g/ml.
     reference_uptake

@@ -84,7 +84,7 @@ def segment_by_threshold(
         reason = _no_lesion_because(candidate, thorax, voxel_ml, seed_suv, settings)
         if reason is None:
             lesions.append(candidate)
-        elif candidate.voi.sum() * voxel_ml >= settings.min_volume_ml:
+        elif candidate.seed_region.sum() * voxel_ml >= settings.min_volume_ml:
             position = working.TransformIndexToPhysicalPoint([int(i) for i in candidate.peak[::-1]])
             excluded.append(
                 ExcludedUptake(
