@@ -83,6 +83,7 @@ def test_progress_rises_to_the_end(tmp_path):
             "SpecificCharacterSet": "ISO_IR 100",
         },
         {"lesions": 2, "PatientName": "", "PatientID": "", "PatientBirthDate": "", "PatientSex": "", "StudyTime": ""},
+        {"lesions": 1, "PatientName": "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce", "SpecificCharacterSet": "ISO_IR 192"},
         {
             "lesions": 2,
             "StudyID": "7",
@@ -91,7 +92,16 @@ def test_progress_rises_to_the_end(tmp_path):
             "ReferringPhysicianName": "Doc^X",
         },
     ],
-    ids=["none", "one without CT", "three", "enhanced oblique", "latin 1", "empty identity", "ideographs", "more identity"],
+    ids=[
+        "none",
+        "one without CT",
+        "three",
+        "enhanced oblique",
+        "latin 1",
+        "empty identity",
+        "ideographs",
+        "more identity",
+    ],
 )
 def test_every_object_is_valid_and_agrees_with_the_pet(tmp_path, options):
     made = analysis(**options)
