@@ -24,7 +24,7 @@ def test_findings_come_back_from_json_exactly(lesions):
 
 
 def test_names_and_text_of_any_script_survive_json():
-    findings = dataclasses.replace(analysis(1).findings, warnings=('Größe – 肺 \\ "quoted"\n',))
+    findings = dataclasses.replace(analysis(1).findings, warnings=('Größe \u2013 肺 \\ "quoted"\n',))
     assert from_json(to_json(findings)) == findings
 
 

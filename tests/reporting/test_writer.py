@@ -75,7 +75,6 @@ def test_progress_rises_to_the_end(tmp_path):
         {"lesions": 0},
         {"lesions": 1, "ct": False},
         {"lesions": 3},
-        {"lesions": 60},
         {"lesions": 2, "enhanced": True, "orientation": "oblique"},
         {
             "lesions": 2,
@@ -84,6 +83,7 @@ def test_progress_rises_to_the_end(tmp_path):
             "SpecificCharacterSet": "ISO_IR 100",
         },
         {"lesions": 2, "PatientName": "", "PatientID": "", "PatientBirthDate": "", "PatientSex": "", "StudyTime": ""},
+        {"lesions": 1, "PatientName": "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce", "SpecificCharacterSet": "ISO_IR 192"},
         {
             "lesions": 2,
             "StudyID": "7",
@@ -92,7 +92,16 @@ def test_progress_rises_to_the_end(tmp_path):
             "ReferringPhysicianName": "Doc^X",
         },
     ],
-    ids=["none", "one without CT", "three", "sixty", "enhanced oblique", "latin 1", "empty identity", "more identity"],
+    ids=[
+        "none",
+        "one without CT",
+        "three",
+        "enhanced oblique",
+        "latin 1",
+        "empty identity",
+        "ideographs",
+        "more identity",
+    ],
 )
 def test_every_object_is_valid_and_agrees_with_the_pet(tmp_path, options):
     made = analysis(**options)
@@ -102,6 +111,13 @@ def test_every_object_is_valid_and_agrees_with_the_pet(tmp_path, options):
     pet = save_pet(made, tmp_path)
     report = [files[name] for name in OBJECTS]
     assert errors_of(output_of("dcentvfy", *pet, *report)) == errors_of(output_of("dcentvfy", *pet)) == []
+
+
+@pytest.mark.validator
+def test_sixty_lesions_are_valid_objects(sixty):
+    _, files = sixty
+    for name in OBJECTS:
+        assert errors_of(output_of("dciodvfy", files[name])) == [], name
 
 
 @pytest.mark.validator
@@ -127,6 +143,13 @@ def test_patient_and_study_are_copied_as_they_stand(tmp_path, name):
         assert written[keyword].value == header[keyword].value
     assert "PatientAge" not in written
     assert written.StudyID == written.AccessionNumber == ""
+
+
+def test_an_undeclared_character_set_is_declared_as_it_is_read(tmp_path):
+    files = write_report(analysis(0, PatientName="M\u00fcller^J\u00f6rg"), tmp_path / "report")
+    for name in OBJECTS:
+        written = dcmread(files[name])
+        assert (written.SpecificCharacterSet, written.PatientName) == ("ISO_IR 100", "M\u00fcller^J\u00f6rg")
 
 
 @pytest.mark.parametrize("sex", ["", "U", "M", "O"])
@@ -197,6 +220,8 @@ def test_a_second_run_gives_the_same_uids_and_the_same_pdf(three, tmp_path):
         for dataset in (first, second):
             for keyword in ("InstanceCreationDate", "InstanceCreationTime", "ContentDate", "ContentTime"):
                 delattr(dataset, keyword)
+            for equipment in dataset.get("ContributingEquipmentSequence", []):
+                del equipment.ContributionDateTime
         assert first == second
     for name in (*(TABLES - set(OBJECTS)), "lesion_01.png"):
         assert files[name].read_bytes() == again[name].read_bytes()
