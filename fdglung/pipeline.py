@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -171,7 +172,7 @@ def _provenance(
     study: Study, region: LungRegion | None, found: LesionSegmentation, settings: Settings
 ) -> dict[str, object]:
     parameters = dataclasses.asdict(settings.segmentation) | {"margin_mm": settings.margin_mm}
-    return {
+    provenance = {
         "software": "fdglung",
         "version": __version__,
         "notice": RESEARCH_NOTICE,
@@ -185,6 +186,9 @@ def _provenance(
         "suv": None if study.suv is None else dataclasses.asdict(study.suv),
         "series": [dataclasses.asdict(verdict) for verdict in study.series],
     }
+    # Plain JSON values, so that findings read back equal the findings written.
+    plain: dict[str, object] = json.loads(json.dumps(provenance))
+    return plain
 
 
 def _version(package: str) -> str | None:
