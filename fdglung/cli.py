@@ -15,6 +15,7 @@ from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
+    from fdglung.dicom.suv import SuvRecord
     from fdglung.pipeline import Settings
 
 Progress = Callable[[str, float], None]
@@ -201,7 +202,17 @@ def _suv(options: argparse.Namespace) -> dict[str, object]:
         for warning in record.warnings:
             print(f"warning: {warning}")
         print(RESEARCH_NOTICE)
-    return {"notice": RESEARCH_NOTICE, **dataclasses.asdict(record)}
+    return {"notice": RESEARCH_NOTICE, "factors": _factors(record), "record": dataclasses.asdict(record)}
+
+
+def _factors(record: SuvRecord) -> dict[str, float | list[float] | None]:
+    """Return what a rescaled value is multiplied by, for each normalisation: one number, or one a slice."""
+    ratios: dict[str, float | None] = {"suvbw": 1.0, **record.conversions}
+    factors: dict[str, float | list[float] | None] = {}
+    for name, ratio in ratios.items():
+        by_slice = None if ratio is None else [factor * ratio for factor in record.slice_factors]
+        factors[name] = by_slice[0] if by_slice and len(set(by_slice)) == 1 else by_slice
+    return factors
 
 
 def _convert(options: argparse.Namespace) -> dict[str, object]:
@@ -251,12 +262,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 class _ProgressBar:
-    """A bar on standard error; silent where that is no terminal and the work is short."""
+    """A bar on standard error, for work of more than half a second."""
 
     def __enter__(self) -> Progress:
         from tqdm import tqdm
 
-        self._bar = tqdm(total=100, bar_format="{desc:<28.28} {percentage:3.0f}% |{bar}| {elapsed}", delay=0.5)
+        self._bar = tqdm(
+            total=100, bar_format="{desc:<28.28} {percentage:3.0f}% |{bar}| {elapsed}", delay=0.5, mininterval=0.5
+        )
         return self._tell
 
     def __exit__(self, *exception: object) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fdglung.errors import FdglungError, OutputExistsError, OutputWriteError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+_NIFTI_HEADER_BYTES = 352
 
 
 @contextmanager
@@ -91,6 +99,40 @@ def check_free(folder: Path | str, *, overwrite: bool = False) -> None:
             attribute="output folder",
             remedy="Name another folder, or pass --overwrite to replace an earlier output",
         )
+
+
+def write_nifti_image(image: sitk.Image, path: Path) -> None:
+    """Write an image as NIfTI and make sure that it is whole: on a full disk SimpleITK truncates it and says nothing.
+
+    Parameters
+    ----------
+    image
+        Any image.
+    path
+        Ends in ``.nii.gz``.
+
+    Raises
+    ------
+    OSError
+        The file could not be written as a whole.
+
+    """
+    import SimpleITK as sitk
+
+    voxel_bytes = image.GetSizeOfPixelComponent() * image.GetNumberOfComponentsPerPixel()
+    expected = _NIFTI_HEADER_BYTES + voxel_bytes * image.GetNumberOfPixels()
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True, compressionLevel=1)
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        with gzip.open(path) as stream:
+            present = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+    except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile):
+        present = 0
+    if present < expected:
+        # What failed was not said: a disk without room for what is missing is the likely cause.
+        number = errno.ENOSPC if shutil.disk_usage(path.parent).free < expected else errno.EIO
+        raise OSError(number, os.strerror(number))
 
 
 def _make_parents(target: Path) -> list[Path]:

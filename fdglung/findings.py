@@ -217,6 +217,26 @@ def rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def by_reason(excluded: tuple[ExcludedUptake, ...]) -> dict[str, tuple[ExcludedUptake, ...]]:
+    """Group uptake that was not reported by the reason.
+
+    Parameters
+    ----------
+    excluded
+        Any uptake.
+
+    Returns
+    -------
+    dict
+        Reason to uptake, hottest first; the reason with the hottest uptake first.
+
+    """
+    groups: dict[str, list[ExcludedUptake]] = {}
+    for uptake in sorted(excluded, key=lambda item: -item.suv_max):
+        groups.setdefault(uptake.reason, []).append(uptake)
+    return {reason: tuple(group) for reason, group in groups.items()}
+
+
 def to_json(findings: Findings) -> str:
     """Write findings as a JSON document; `from_json` gives back an equal object.
 

@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal, cast
 
 import pydicom
 from pydicom import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 from pydicom.valuerep import VR
 
 from fdglung.dicom.attributes import text
@@ -300,10 +300,13 @@ def _ends_early(stream: BinaryIO, header: Dataset, size: int) -> bool:
     """Whether an image's file ends before its pixel data do, as far as the header tells."""
     meta = getattr(header, "file_meta", Dataset())
     syntax = text(meta, "TransferSyntaxUID")
-    is_image = "Rows" in header or text(meta, "MediaStorageSOPClassUID") in IMAGE_CLASSES
-    is_image = is_image or text(header, "SOPClassUID") in IMAGE_CLASSES
-    if not is_image or syntax == DeflatedExplicitVRLittleEndian:
-        return False
+    sop_class = text(header, "SOPClassUID") or text(meta, "MediaStorageSOPClassUID")
+    if sop_class and sop_class not in IMAGE_CLASSES and "Rows" not in header:
+        # A class that nobody knows, of no series: the UID itself was cut.
+        return UID(sop_class).name == sop_class and "SeriesInstanceUID" not in header
+    # Without a class it ends before it tells what it is; a deflated data set is read to its end already.
+    if sop_class and syntax == DeflatedExplicitVRLittleEndian:
+        return "SeriesInstanceUID" not in header
     implicit, little = header.original_encoding
     order = _BYTE_ORDERS[0] if little or little is None else _BYTE_ORDERS[1]
     element = stream.read(12)

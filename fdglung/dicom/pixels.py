@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import pixel_array
-from pydicom.pixels.utils import get_expected_length
+from pydicom.pixels.utils import get_expected_length, pixel_array
 
 from fdglung.dicom.attributes import label, number, text
 from fdglung.dicom.files import DicomFile
@@ -83,9 +83,7 @@ def read_pet(
     return volume, _warn_of_lossy(slices)
 
 
-def read_ct(
-    slices: Sequence[Slice], *, progress: Progress | None = None
-) -> tuple[NDArray[np.int16] | NDArray[np.float32], tuple[str, ...]]:
+def read_ct(slices: Sequence[Slice], *, progress: Progress | None = None) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Decode a CT series to Hounsfield units.
 
     Values below -1024 HU become -1024 HU, and so do voxels of the value PixelPaddingValue where that is no Hounsfield
@@ -114,7 +112,7 @@ def read_ct(
     """
     rescales = [_rescale(one.header) for one in slices]
     is_whole = all(value.is_integer() for slope, intercept, _ in rescales for value in (slope, intercept))
-    volume: NDArray[np.int16] | NDArray[np.float32] | None = None
+    volume: NDArray[Any] | None = None
     kept_padding = False
     for index, stored in enumerate(_decoded(slices, "reading CT", progress)):
         slope, intercept, _ = rescales[index]
@@ -122,7 +120,8 @@ def read_ct(
         if volume is None:
             volume = np.empty((len(slices), *stored.shape), np.int16 if is_integer else np.float32)
         # int64, because a whole slope or a 32-bit stored value may leave what 32 bits hold.
-        hu = stored.astype(np.int64 if stored.dtype.itemsize > 2 else np.int32) if is_integer else stored
+        wide = np.int64 if stored.dtype.itemsize > 2 else np.int32
+        hu: NDArray[Any] = stored.astype(wide if is_integer else np.float64)
         hu = hu * (int(slope) if is_integer else slope) + (int(intercept) if is_integer else intercept)
         padding, is_safe = _padding(slices[index].header, stored, slope, intercept)
         if padding is not None and is_safe:
@@ -146,7 +145,7 @@ def read_ct(
     return volume, notes
 
 
-def _decoded(slices: Sequence[Slice], step: str, progress: Progress | None) -> Iterator[NDArray[np.generic]]:
+def _decoded(slices: Sequence[Slice], step: str, progress: Progress | None) -> Iterator[NDArray[Any]]:
     """Stored values of each slice, (y, x); a multi-frame file is opened once."""
     file: DicomFile | None = None
     dataset = Dataset()
@@ -180,12 +179,12 @@ def _read(one: Slice) -> Dataset:
     return dataset
 
 
-def _decode(dataset: Dataset, one: Slice) -> NDArray[np.generic]:
+def _decode(dataset: Dataset, one: Slice) -> NDArray[Any]:
     syntax = _syntax(dataset)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stored: NDArray[np.generic] = pixel_array(dataset, index=one.frame or 0, raw=True)
+            stored: NDArray[Any] = pixel_array(dataset, index=one.frame or 0, raw=True)
     except (OSError, MemoryError):
         raise
     except Exception as error:
@@ -256,7 +255,7 @@ def _rescale(header: Dataset) -> tuple[float, float, bool]:
 
 
 def _padding(
-    header: Dataset, stored: NDArray[np.generic], slope: float, intercept: float
+    header: Dataset, stored: NDArray[Any], slope: float, intercept: float
 ) -> tuple[NDArray[np.bool_] | None, bool]:
     """Where the padding value stands, and whether it can be told from tissue."""
     value = number(header, "PixelPaddingValue")

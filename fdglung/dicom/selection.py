@@ -103,14 +103,14 @@ def choose(
         )
     warnings: list[str] = []
     pet = ct = None
-    fits: dict[str, _Fit] = {}
+    fits: dict[Candidate, _Fit] = {}
     if pets:
         usable = _usable(pets)
         for candidate in usable:
             if fit := _best_ct(candidate, cts, alone=len(usable) == 1):
-                fits[candidate.stack.uid] = fit
-        pet = _one_study(usable, lambda one: one.stack.uid in fits, "--pet-series", warnings, _pet_rank(fits))
-        fit_taken = fits.get(pet.stack.uid) or _best_ct(pet, cts, alone=True)
+                fits[candidate] = fit
+        pet = _one_study(usable, lambda one: one in fits, "--pet-series", warnings, _pet_rank(fits))
+        fit_taken = fits.get(pet) or _best_ct(pet, cts, alone=True)
         ct = fit_taken.ct if fit_taken else None
         if fit_taken and fit_taken.coverage < 0.5:
             warnings.append(
@@ -250,10 +250,10 @@ def _one_study(
     return best
 
 
-def _pet_rank(fits: dict[str, _Fit]) -> Callable[[Candidate], tuple[object, ...]]:
+def _pet_rank(fits: dict[Candidate, _Fit]) -> Callable[[Candidate], tuple[object, ...]]:
     def rank(pet: Candidate) -> tuple[object, ...]:
         x, y, z = pet.grid.spacing
-        fit = fits.get(pet.stack.uid)
+        fit = fits.get(pet)
         return (
             not pet.is_original,
             -round(pet.grid.length_mm),
@@ -289,7 +289,7 @@ def _verdict(
     result: Candidate | InputError,
     pet: Candidate | None,
     ct: Candidate | None,
-    fits: dict[str, _Fit],
+    fits: dict[Candidate, _Fit],
 ) -> SeriesVerdict:
     if isinstance(result, InputError):
         attribute = f"{result.attribute}: " if result.attribute else ""
@@ -301,7 +301,7 @@ def _verdict(
     if result is ct:
         reason = "The CT that ranks first; there is no PET."
         if pet is not None:
-            covered = fits[pet.stack.uid].coverage if pet.stack.uid in fits else coverage(pet.grid, result.grid)
+            covered = fits[pet].coverage if pet in fits else coverage(pet.grid, result.grid)
             reason = f"Shares the PET's frame of reference and covers {100 * covered:.0f} % of its field of view."
         return verdict_on(stack.headers, taken=True, reason=reason)
     return verdict_on(stack.headers, taken=False, reason=_why_left(result, pet, ct))

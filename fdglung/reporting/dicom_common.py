@@ -265,6 +265,9 @@ def adopt_identity(target: Dataset, header: Dataset) -> None:
     for keyword in REQUIRED_BUT_EMPTY:
         if keyword not in target:
             setattr(target, keyword, "")
+    # Letters beyond ASCII without a declared character set are read as Latin 1, and declared so here.
+    if "SpecificCharacterSet" not in target and not str([target.get(k) for k in PATIENT_AND_STUDY]).isascii():
+        target.SpecificCharacterSet = "ISO_IR 100"
 
 
 def series_number(analysis: Analysis, offset: int) -> int:

@@ -91,6 +91,7 @@ def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "B
         software_versions=__version__,
         device_serial_number=SERIAL_NUMBER,
         pixel_measures=_pixel_measures(analysis),
+        omit_empty_frames=bool(analysis.findings.lesions),
         content_label="LESIONS",
         content_description="FDG-avid lung lesions, research use only",
         series_description="fdglung lesions, research use only",

@@ -14,7 +14,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.findings import Lesion, rounded
+from fdglung.findings import Lesion, by_reason, rounded
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import (
     MANUFACTURER,
@@ -264,9 +264,9 @@ def _remarks(analysis: Analysis) -> hd.sr.ContainerContentItem:
     )
     remarks += [f"Warning: {warning}" for warning in findings.warnings]
     remarks += [
-        f"Not reported as a lung lesion ({uptake.reason}): SUVmax {rounded(uptake.suv_max):g} g/ml, "
-        f"volume {rounded(uptake.volume_ml):g} ml."
-        for uptake in findings.excluded
+        f"Not reported as a lung lesion ({reason}): {len(group)} {'foci' if len(group) > 1 else 'focus'}, "
+        f"SUVmax {rounded(group[0].suv_max):g} g/ml."
+        for reason, group in by_reason(findings.excluded).items()
     ]
     container = hd.sr.ContainerContentItem(
         name=QUALITATIVE_EVALUATIONS, relationship_type=hd.sr.RelationshipTypeValues.CONTAINS

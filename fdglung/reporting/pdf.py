@@ -25,7 +25,7 @@ from reportlab.platypus import (
 )
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.findings import Lesion
+from fdglung.findings import Lesion, by_reason
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import pet_headers
 from fdglung.reporting.pdf_style import (
@@ -48,6 +48,9 @@ from fdglung.reporting.pdf_style import (
 
 MARGIN = 18 * mm
 WIDTH = A4[0] - 2 * MARGIN
+
+MOST_EXCLUDED = 20
+"""Rows of the table of uptake that was not reported; the JSON file holds all."""
 
 
 def build(analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes]) -> bytes:
@@ -268,9 +271,12 @@ def _views(analysis: Analysis, views: Mapping[int, bytes]) -> list[Flowable]:
 
 
 def _excluded(analysis: Analysis) -> list[Flowable]:
+    excluded = sorted(analysis.findings.excluded, key=lambda uptake: -uptake.suv_max)
     heading = Paragraph("Avid uptake not reported as a lung lesion", HEADING)
-    if not analysis.findings.excluded:
+    if not excluded:
         return [KeepTogether([heading, Paragraph("None in the region that was searched.", BODY)])]
+    groups = by_reason(analysis.findings.excluded)
+    summary = "; ".join(f"{reason}: {len(group)}" for reason, group in groups.items())
     rows = [
         [
             uptake.reason,
@@ -278,11 +284,17 @@ def _excluded(analysis: Analysis) -> list[Flowable]:
             f"{uptake.volume_ml:.1f}",
             ", ".join(f"{part:.0f}" for part in uptake.suv_max_position_mm),
         ]
-        for uptake in analysis.findings.excluded
+        for uptake in excluded[:MOST_EXCLUDED]
     ]
     header = ["Reason", "SUVmax (g/ml)", "Volume (ml)", "Hottest voxel (LPS, mm)"]
     widths = [0.5 * WIDTH, 0.14 * WIDTH, 0.14 * WIDTH, 0.22 * WIDTH]
-    return [heading, table(header, rows, widths, numeric=(1, 2, 3))]
+    lead = f"Foci by reason: {summary}."
+    if len(excluded) > MOST_EXCLUDED:
+        lead += f" The {MOST_EXCLUDED} hottest of {len(excluded)} follow; findings.json lists all."
+    return [
+        KeepTogether([heading, Paragraph(marked(lead), BODY), Spacer(1, 1.5 * mm)]),
+        table(header, rows, widths, numeric=(1, 2, 3)),
+    ]
 
 
 def _suv(analysis: Analysis) -> list[Flowable]:
