@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -118,31 +119,35 @@ def paint(volume: Array, grid: Grid, solid: Solid, value: float | Distance) -> N
     part += filled * (target - part)
 
 
-def ball_coverage(
-    centre_mm: Sequence[float], radius_mm: float, grid: Grid, *, fineness: int = 6
-) -> tuple[tuple[slice, slice, slice], Array]:
-    """Fraction of each voxel that a ball fills, by `fineness` cubed samples a voxel.
+def ball_coverage(centre_mm: Sequence[float], radius_mm: float, grid: Grid) -> tuple[tuple[slice, slice, slice], Array]:
+    """Fraction of each voxel that a ball fills, from samples a twentieth of its radius apart or closer.
 
     Returns
     -------
     window, fractions
         Slices (z, y, x) around the ball, and the fractions there. Their sum times the voxel volume is the ball's
-        volume to about one part in a thousand, from a radius of one voxel upwards.
+        volume to one part in a thousand.
 
     """
     box = tuple((c - radius_mm, c + radius_mm) for c in centre_mm)
     window = grid.window((box[0], box[1], box[2]))
-    axes = [axis.ravel().astype(np.float64) for axis in grid.coordinates(window)]
-    steps = (np.arange(fineness) + 0.5) / fineness - 0.5
-    fine = [
-        (axis[:, None] + spacing * steps[None, :]).ravel() - centre
-        for axis, spacing, centre in zip(axes, grid.spacing_mm, centre_mm, strict=True)
-    ]
-    x, y, z = fine[0][None, None, :], fine[1][None, :, None], fine[2][:, None, None]
-    width = max(grid.spacing_mm) / fineness
-    inside = np.clip(0.5 - (np.sqrt(x * x + y * y + z * z) - radius_mm) / width, 0, 1)
-    blocks = inside.reshape(len(axes[2]), fineness, len(axes[1]), fineness, len(axes[0]), fineness)
-    return window, blocks.mean(axis=(1, 3, 5)).astype(np.float32)
+    counts = [math.ceil(20 * spacing / radius_mm) for spacing in grid.spacing_mm]
+    squares = []
+    for axis, spacing, centre, count in zip(grid.coordinates(window), grid.spacing_mm, centre_mm, counts, strict=True):
+        steps = (np.arange(count) + 0.5) / count - 0.5
+        squares.append(((axis.ravel()[:, None] + spacing * steps - centre).ravel() ** 2).astype(np.float32))
+    x, y, z = squares
+    # slice by slice: all samples of a large ball at once would not fit a small machine
+    planes = []
+    width = np.float32(radius_mm / 20)
+    flat = x[None, None, :] + y[None, :, None]
+    for heights in z.reshape(-1, counts[2]):
+        inside = np.clip(
+            np.float32(0.5) - (np.sqrt(flat + heights[:, None, None]) - np.float32(radius_mm)) / width, 0, 1
+        )
+        blocks = inside.reshape(counts[2], -1, counts[1], len(x) // counts[0], counts[0])
+        planes.append(blocks.mean(axis=(0, 2, 4), dtype=np.float64))
+    return window, np.stack(planes).astype(np.float32)
 
 
 def ellipsoid(centre: npt.ArrayLike, radii: npt.ArrayLike, *, axis: npt.ArrayLike | None = None) -> Solid:
