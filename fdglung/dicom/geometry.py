@@ -294,11 +294,12 @@ def _check_gaps(along: NDArray[np.float64], steps: NDArray[np.float64], usual: f
     if not len(gaps):
         return
     whole = np.round(multiples[gaps])
-    if (np.abs(multiples[gaps] - whole) > PLACE_TOLERANCE * whole).any():
+    others_uneven = (np.abs(multiples[multiples <= 1.5] - 1) > PLACE_TOLERANCE).any()
+    if others_uneven or (np.abs(multiples[gaps] - whole) > PLACE_TOLERANCE * whole).any():
         at = gaps[0]
         raise UnevenSpacingError(
-            f"Slices are {steps.min():.4g} to {steps.max():.4g} mm apart, the widest not a multiple of the usual "
-            f"{usual:.4g} mm (between {along[at]:.2f} and {along[at + 1]:.2f} mm along the normal)",
+            f"Slices are {steps.min():.4g} to {steps.max():.4g} mm apart, which are no multiples of one step "
+            f"(the first gap lies between {along[at]:.2f} and {along[at + 1]:.2f} mm along the normal)",
             series=series,
             attribute=_POSITION,
             remedy="Export one reconstruction with even spacing",

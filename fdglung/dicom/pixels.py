@@ -30,6 +30,12 @@ AIR_HU = -1024
 """Lowest Hounsfield unit kept: padding outside the scanner's field of view (-2000 and the like) becomes this."""
 
 _PADDING_BELOW_HU, _PADDING_ABOVE_HU = -1000, 3071
+_NATIVE_SYNTAXES = (
+    pydicom.uid.ImplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRBigEndian,
+    pydicom.uid.DeflatedExplicitVRLittleEndian,
+)
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -172,7 +178,7 @@ def _read(one: Slice) -> Dataset:
     keyword = next((keyword for keyword in _PIXEL_KEYWORDS if keyword in dataset), None)
     if keyword is None:
         raise _cut_short(one)
-    if not _syntax(dataset).is_compressed or _syntax(dataset).is_deflated:
+    if _syntax(dataset) in _NATIVE_SYNTAXES:
         present = len(dataset[keyword].value or b"")
         if present < get_expected_length(dataset):
             raise _cut_short(one)

@@ -330,12 +330,14 @@ def _split(modality: str, slices: Sequence[Slice]) -> list[list[Slice]]:
 
 
 def _axes(header: Dataset) -> NDArray[np.float64] | None:
-    """Row, column and normal as the rows of a 3 x 3 array; None where the header tells none."""
+    """Row, column and normal as unit rows of a 3 x 3 array; None where the header tells none."""
     try:
         cosines = vector(header, "ImageOrientationPatient", 6).reshape(2, 3)
     except MissingAttributeError:
         return None
-    return np.vstack([cosines, np.cross(cosines[0], cosines[1])])
+    axes = np.vstack([cosines, np.cross(cosines[0], cosines[1])])
+    lengths = np.linalg.norm(axes, axis=1, keepdims=True)
+    return axes / lengths if lengths.all() else None
 
 
 def _by_acquisition(slices: list[Slice]) -> list[list[Slice]]:

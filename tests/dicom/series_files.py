@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,7 +121,7 @@ def to_file(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> FileDatas
     meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax.is_encapsulated else syntax
     file = FileDataset(
         "",
-        dataset,
+        copy.deepcopy(dataset),
         preamble=b"\0" * 128,
         file_meta=meta,
         is_implicit_VR=syntax.is_implicit_VR,
