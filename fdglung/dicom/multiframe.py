@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pydicom import DataElement, Dataset
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from fdglung.dicom.attributes import number, text, texts
 
@@ -100,19 +101,19 @@ def _add_classic_pet(flat: Dataset, shared_groups: Dataset, own_groups: Dataset)
     if not text(flat, "Units"):
         rescale_type = text(flat, "RescaleType").upper()
         if rescale_type in _PET_UNITS:
-            flat.Units = rescale_type
+            _put(flat, "Units", rescale_type)
         else:
             _add_real_world_units(flat, own_groups, shared_groups)
     if "CorrectedImage" not in flat:
         done = [term for keyword, term in _CORRECTIONS.items() if text(flat, keyword).upper() == "YES"]
-        flat.CorrectedImage = list(dict.fromkeys(done))
+        _put(flat, "CorrectedImage", list(dict.fromkeys(done)))
     if not text(flat, "DecayCorrection") and (corrected := text(flat, "DecayCorrected").upper()):
-        flat.DecayCorrection = _decay_correction(flat) if corrected == "YES" else "NONE"
+        _put(flat, "DecayCorrection", _decay_correction(flat) if corrected == "YES" else "NONE")
     if "SeriesType" not in flat:
         kinds = (texts(flat, "FrameType") or texts(flat, "ImageType"))[2:3]
-        flat.SeriesType = [*kinds, "IMAGE"]
+        _put(flat, "SeriesType", [*kinds, "IMAGE"])
     if "ActualFrameDuration" not in flat and (duration := number(flat, "FrameAcquisitionDuration")) is not None:
-        flat.ActualFrameDuration = round(duration)
+        _put(flat, "ActualFrameDuration", round(duration))
 
 
 def _add_real_world_units(flat: Dataset, *groups: Dataset) -> None:
@@ -131,10 +132,11 @@ def _add_real_world_units(flat: Dataset, *groups: Dataset) -> None:
     slope, intercept = number(mapping, "RealWorldValueSlope"), number(mapping, "RealWorldValueIntercept")
     if slope is None or intercept is None:
         return
-    flat.Units = units
-    flat.RescaleSlope, flat.RescaleIntercept = slope, intercept
+    _put(flat, "Units", units)
+    _put(flat, "RescaleSlope", slope)
+    _put(flat, "RescaleIntercept", intercept)
     if suv_type is not None:
-        flat.SUVType = suv_type
+        _put(flat, "SUVType", suv_type)
 
 
 def _decay_correction(flat: Dataset) -> str:
@@ -154,8 +156,13 @@ def _add_classic_times(flat: Dataset) -> None:
             zone = sign + offset
     if len(moment) >= 14:
         if "AcquisitionDate" not in flat:
-            flat.AcquisitionDate = moment[:8]
+            _put(flat, "AcquisitionDate", moment[:8])
         if "AcquisitionTime" not in flat:
-            flat.AcquisitionTime = moment[8:]
+            _put(flat, "AcquisitionTime", moment[8:])
     if zone and "TimezoneOffsetFromUTC" not in flat:
-        flat.TimezoneOffsetFromUTC = zone
+        _put(flat, "TimezoneOffsetFromUTC", zone)
+
+
+def _put(flat: Dataset, keyword: str, value: object) -> None:
+    """Set a new element: to change one in place would change the object's own header and all frames that share it."""
+    flat.add(DataElement(tag_for_keyword(keyword) or 0, dictionary_VR(keyword), value))

@@ -255,6 +255,8 @@ def _slices(files: Sequence[DicomFile], verdicts: list[SeriesVerdict]) -> list[S
         try:
             frames = flatten(file.header)
         except (AttributeError, IndexError, TypeError, ValueError, KeyError):
+            frames = ()
+        if not frames:
             reason = "Its functional groups (5200,9229) and (5200,9230) cannot be read."
             verdicts.append(verdict_on([file.header], taken=False, reason=reason))
             continue

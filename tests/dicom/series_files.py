@@ -70,8 +70,7 @@ def _series(
     series = []
     values = {"FrameOfReferenceUID": "1.2.3.9", "StudyInstanceUID": "1.2.3.0", "StudyDate": "20250101", **_WHOSE}
     for index, plane in enumerate(stored):
-        dataset = Dataset()
-        dataset.update(base)
+        dataset = copy.deepcopy(base)
         dataset.SOPInstanceUID = generate_uid(entropy_srcs=[str(base.SeriesInstanceUID), str(attributes), str(index)])
         dataset.InstanceNumber = index + 1
         dataset.ImageOrientationPatient = list(orientation)

@@ -146,6 +146,21 @@ def test_a_damaged_member_of_a_zip_is_refused(tmp_path):
     assert "zip is damaged or cut short" in refusal(TruncatedFileError, path)
 
 
+def test_an_encrypted_zip_is_refused_with_what_to_do(tmp_path):
+    path = zipped(write(tmp_path / "a", pet_series()), tmp_path / "whole.zip")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 8] |= 1
+    path.write_bytes(data)
+    assert "password" in refusal(NotDicomError, path)
+
+
+def test_files_that_cannot_be_opened_are_said(tmp_path):
+    write(tmp_path, pet_series())
+    os.symlink(tmp_path / "gone.dcm", tmp_path / "dangling.dcm")
+    assert study.load(tmp_path).warnings == ("1 of 7 files could not be opened; check the permissions of the study.",)
+
+
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
 def test_a_file_cut_anywhere_is_refused_and_never_a_traceback(tmp_path, syntax, keep):
