@@ -7,6 +7,7 @@ import gzip
 import os
 import shutil
 import tempfile
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -51,12 +52,14 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
     """
     target = Path(folder).resolve()
     check_free(target, overwrite=overwrite)
-    made: list[Path] = []
-    temporary: Path | None = None
+    # Named before they are made, so that an interruption at any moment finds what to remove.
+    parents = [parent for parent in target.parents if not parent.exists()][::-1]
+    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}.partial"
     try:
         try:
-            made = _make_parents(target)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+            for parent in parents:
+                parent.mkdir(exist_ok=True)
+            temporary.mkdir(mode=0o700)
             yield temporary
             _replace(target, temporary, overwrite=overwrite)
         except FdglungError:
@@ -64,9 +67,8 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
         except OSError as error:
             raise _write_error(target, error) from error
     except BaseException:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        for parent in reversed(made):
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in reversed(parents):
             with suppress(OSError):
                 parent.rmdir()
         raise
@@ -135,19 +137,9 @@ def write_nifti_image(image: sitk.Image, path: Path) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def _make_parents(target: Path) -> list[Path]:
-    """Make the missing parents, and list those that were made, outermost first."""
-    missing = [parent for parent in target.parents if not parent.exists()][::-1]
-    made = []
-    for parent in missing:
-        parent.mkdir(exist_ok=True)
-        made.append(parent)
-    return made
-
-
 def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
     check_free(target, overwrite=overwrite)
-    # mkdtemp makes folders that only their owner can open; the output follows the umask like any other folder.
+    # The temporary folder was its owner's alone; the output follows the umask like any other folder.
     mask = os.umask(0)
     os.umask(mask)
     temporary.chmod(0o777 & ~mask)
