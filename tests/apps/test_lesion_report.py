@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
+import tomllib
 
 import highdicom as hd
 import numpy as np
@@ -57,5 +59,25 @@ def test_a_study_that_cannot_be_used_ends_with_its_reason_and_no_output(tmp_path
     ended = run_app(tmp_path / "study", tmp_path / "out")
     assert ended.returncode == 2
     assert "NotDicomError" in ended.stderr
-    assert not list((tmp_path / "out").glob("*"))
-    assert not [path for path in tmp_path.iterdir() if path.name not in {"study", "out"}]
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+
+def test_a_failure_of_the_last_step_leaves_the_output_folder_as_it_was(study, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "letter.txt").write_text("mine")
+    ended = run_app(study, tmp_path / "out")
+    assert ended.returncode == 2
+    assert "OutputExistsError" in ended.stderr.splitlines()[-1]
+    assert [(path.name, path.read_text()) for path in (tmp_path / "out").iterdir()] == [("letter.txt", "mine")]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_packager_s_requirements_are_the_lock_s_and_cover_what_the_package_declares():
+    pins = [line for line in (ROOT / "apps/lesion_report/requirements.txt").read_text().splitlines() if line[0] != "#"]
+    assert set(pins) <= set((ROOT / "requirements.lock").read_text().splitlines())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["deploy"]]
+    names = {re.split("[<>=]", requirement)[0].lower() for requirement in declared}
+    assert names <= {pin.split("==")[0].lower() for pin in pins}
+    # the packager joins the files of several applications: a last line without its end would spoil two pins
+    assert (ROOT / "apps/lesion_report/requirements.txt").read_text().endswith("\n")
