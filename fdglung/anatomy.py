@@ -16,6 +16,8 @@ Mask = NDArray[np.bool_]
 
 _TOUCHING_MM = 5.0
 _BONE_HU = 150.0
+_HEART_BALL_MM = 14.0
+_HEART_MOTION_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Thorax:
     lung_distance_mm
         Distance of each voxel to the nearest lung voxel; 0 in the lung.
     heart_zone
-        Soft tissue in front of the spine, between and below the hila, where myocardium lies.
+        Thick soft tissue in front of the spine, between and below the hila, where myocardium lies, and the lung around
+        it that the heart may reach by motion.
     spacing_mm
         Along z, y and x.
 
@@ -123,4 +126,17 @@ def _heart_zone(labels: NDArray[np.uint8], hu: NDArray[np.float32], spacing: tup
     start = max(0, int(middle - 20 / spacing[2]))
     stop = min(labels.shape[2], int(inner_left[-1]) + 1)
     zone[bottom:top, rows[0] : back, start:stop] = True
-    return zone & (labels == 0) & (hu > -200)
+    heart = zone & _thick_parts((labels == 0) & (hu > -200), spacing)
+    if not heart.any():
+        return heart
+    # Between the breath of the CT and that of the PET the heart moves into what is lung on the CT.
+    moved = ndimage.distance_transform_edt(~heart, sampling=spacing) <= _HEART_MOTION_MM
+    return heart | (moved & (hu <= -200))
+
+
+def _thick_parts(tissue: Mask, spacing: tuple[float, ...]) -> Mask:
+    """Return what a ball of 28 mm passes through: the heart, but no nodule in the lung beside it."""
+    core = ndimage.distance_transform_edt(tissue, sampling=spacing) > _HEART_BALL_MM
+    if not core.any():
+        return np.zeros_like(tissue)
+    return tissue & (ndimage.distance_transform_edt(~core, sampling=spacing) <= _HEART_BALL_MM)

@@ -8,7 +8,13 @@ from scipy import ndimage
 
 
 def basins_of_maxima(
-    image: NDArray[np.float32], *, seed: float, floor: float, saddle_fraction: float
+    image: NDArray[np.float32],
+    *,
+    seed: float,
+    floor: float,
+    saddle_fraction: float,
+    organ: NDArray[np.bool_] | None = None,
+    organ_saddle_fraction: float = 0.9,
 ) -> tuple[NDArray[np.int32], list[tuple[int, int, int]]]:
     """Part an image into one region for each distinct maximum.
 
@@ -23,6 +29,10 @@ def basins_of_maxima(
     saddle_fraction
         Two neighbouring maxima stay apart when the highest path between them falls below this fraction of the lower
         one; otherwise they are one.
+    organ
+        Voxels of an organ: a maximum in it and one outside are held apart by a shallower saddle.
+    organ_saddle_fraction
+        The fraction for those.
 
     Returns
     -------
@@ -40,7 +50,9 @@ def basins_of_maxima(
         return basins, []
     over = ndimage.find_objects((image >= floor).astype(np.uint8))[0]
     flooded = np.asarray(watershed(-image[over], markers[over], mask=image[over] >= floor))
-    basins[over] = _join(flooded, image[over], count, saddle_fraction)
+    in_organ = np.zeros(count + 1, bool) if organ is None else _peak_flags(markers, organ, count)
+    needed = np.where(in_organ[:, None] == in_organ, saddle_fraction, max(saddle_fraction, organ_saddle_fraction))
+    basins[over] = _join(flooded, image[over], count, needed)
     return _ordered(basins, image)
 
 
@@ -52,9 +64,16 @@ def _plateau_maxima(image: NDArray[np.float32], seed: float) -> tuple[NDArray[np
     return labels.astype(np.int32), int(count)
 
 
+def _peak_flags(markers: NDArray[np.int32], organ: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    flags = np.zeros(count + 1, bool)
+    flags[markers[organ & (markers > 0)]] = True
+    return flags
+
+
 def _join(
-    basins: NDArray[np.int32], image: NDArray[np.float32], count: int, saddle_fraction: float
+    basins: NDArray[np.int32], image: NDArray[np.float32], count: int, needed: NDArray[np.float64]
 ) -> NDArray[np.int32]:
+    """Join basins over saddles from the highest down; `needed` has the fraction for each two maxima."""
     peaks = np.zeros(count + 1)
     np.maximum.at(peaks, basins.ravel(), image.ravel())
     parent = np.arange(count + 1)
@@ -71,7 +90,7 @@ def _join(
             continue
         if peaks[low] > peaks[high]:
             low, high = high, low
-        if saddle >= saddle_fraction * peaks[low]:
+        if saddle >= needed[low, high] * peaks[low]:
             parent[low] = high
     roots = np.array([root(label) for label in range(count + 1)], np.int32)
     return roots[basins]

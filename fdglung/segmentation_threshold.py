@@ -157,7 +157,13 @@ def _candidates(
 ) -> list[_Candidate]:
     """Return every maximum of at least `seed_suv` inside the region with its VOI, hottest first."""
     floor = settings.voi_fraction * seed_suv
-    basins, peaks = basins_of_maxima(suv, seed=seed_suv, floor=floor, saddle_fraction=settings.saddle_fraction)
+    basins, peaks = basins_of_maxima(
+        suv,
+        seed=seed_suv,
+        floor=floor,
+        saddle_fraction=settings.saddle_fraction,
+        organ=None if thorax is None else thorax.heart_zone,
+    )
     found = []
     boxes = ndimage.find_objects(basins)
     for basin, peak in enumerate(peaks, start=1):

@@ -64,3 +64,16 @@ def test_a_maximum_joined_to_a_joined_pair_belongs_to_the_highest():
     basins, peaks = basins_of_maxima(image, seed=2.5, floor=1.0, saddle_fraction=0.7)
     assert [peak[2] for peak in peaks] == [4, 9]
     assert (basins[1, 1, 1:7] == 1).all()
+
+
+def test_a_maximum_in_an_organ_and_one_outside_part_at_a_shallower_saddle():
+    """Between the fractions 0.7 and 0.9 the organ's border decides, below and above them it does not."""
+    image, share = two_gaussians(11.0), saddle_share(11.0)
+    assert 0.7 < share < 0.9
+    organ = np.zeros(image.shape, bool)
+    organ[:, :, :30] = True
+    assert len(basins_of_maxima(image, seed=2.5, floor=1.0, saddle_fraction=0.7, organ=organ)[1]) == 2
+    assert len(basins_of_maxima(image, seed=2.5, floor=1.0, saddle_fraction=0.7, organ=organ | True)[1]) == 1
+    close = two_gaussians(9.0)
+    assert saddle_share(9.0) > 0.9
+    assert len(basins_of_maxima(close, seed=2.5, floor=1.0, saddle_fraction=0.7, organ=organ)[1]) == 1

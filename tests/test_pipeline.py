@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from fdglung import study
 from fdglung.errors import NoPetError
@@ -45,6 +48,21 @@ def test_myocardium_is_never_a_lesion(tmp_path, myocardium_suv):
     found = analysis_of(tmp_path, lesions=(), myocardium_suv=myocardium_suv).findings
     assert found.lesions == ()
     assert (found.total_mtv_ml, found.total_tlg_g, found.dmax_mm) == (0.0, 0.0, None)
+
+
+@pytest.mark.parametrize("shift", [(0, 0, 14), (8, 0, 8), (0, -6, 12), (0, 0, -10)])
+def test_myocardium_that_breathing_moved_over_the_lung_is_no_lesion(tmp_path, shift):
+    loaded = study.load(write_dicom(simple_thorax(ct_matrix=256, lesions=(), myocardium_suv=14), tmp_path / "phantom"))
+    moved = sitk.Image(loaded.pet)
+    moved.SetOrigin([at + by for at, by in zip(moved.GetOrigin(), shift, strict=True)])
+    assert analyze(dataclasses.replace(loaded, pet=moved)).findings.lesions == ()
+
+
+@pytest.mark.parametrize("centre", [(80.0, -20.0, -60.0), (92.0, -30.0, -90.0), (60.0, -80.0, -60.0)])
+def test_a_nodule_beside_a_hotter_heart_is_a_lesion(tmp_path, centre):
+    nodule = SphereLesion(name="nodule", centre_mm=centre, radius_mm=10.0, suv=6.0)
+    (lesion,) = analysis_of(tmp_path, lesions=[nodule], myocardium_suv=12.0).findings.lesions
+    assert np.linalg.norm(np.subtract(lesion.centroid_mm, centre)) < 3
 
 
 def test_the_same_study_gives_the_same_findings_twice_and_they_survive_json(tmp_path):
