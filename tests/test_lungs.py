@@ -10,7 +10,7 @@ from scipy import ndimage
 from fdglung.errors import LungWeightsError, NoThoraxError, ParameterError
 from fdglung.lungs import R231_FILE, bounding_box_mm, cached_weights, segment
 from fdglung.lungs_classical import LEFT, RIGHT
-from tests.ellipsoids import thorax
+from tests.ellipsoids import ellipsoid, grid, thorax
 
 
 def dice(a, b):
@@ -44,6 +44,22 @@ def test_lungs_are_the_same_in_any_orientation_of_the_grid(orientation):
     back = sitk.GetArrayFromImage(sitk.DICOMOrient(found.mask, "LPS"))
     assert (back == sitk.GetArrayFromImage(expected.mask)).mean() > 0.999
     assert np.allclose(found.box_mm, expected.box_mm, atol=3.1)
+
+
+def test_a_dome_from_below_is_no_hole_of_the_lung_but_a_nodule_is():
+    """In an axial slice both are islands of soft tissue in the lung."""
+    _, z, y, x = grid()
+    ct, _ = thorax()
+    hu = sitk.GetArrayFromImage(ct)
+    dome = ellipsoid(z, y, x, (-78, 0, -130), (35, 45, 90))
+    nodule = ellipsoid(z, y, x, (78, 0, 0), (12, 12, 12))
+    hu[dome | nodule] = 40
+    image = sitk.GetImageFromArray(hu)
+    image.CopyInformation(ct)
+    found = sitk.GetArrayFromImage(segment(image).mask) > 0
+    inner_dome = ellipsoid(z, y, x, (-78, 0, -130), (20, 30, 75)) & (z > -110)
+    assert found[inner_dome & np.ones_like(found)].mean() < 0.02
+    assert found[nodule].all()
 
 
 def test_the_box_is_the_drawn_lungs_plus_the_margin():
