@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from fdglung import study
-from fdglung.errors import NoPetError
+from fdglung.errors import NoPetError, SingleSliceError
 from fdglung.findings import from_json, to_json
 from fdglung.phantom import SphereLesion, simple_thorax, write_dicom
 from fdglung.pipeline import Settings, analyze
@@ -79,6 +79,14 @@ def test_settings_and_versions_are_recorded(tmp_path):
     assert provenance["suv"]["rule"]
     assert provenance["packages"]["SimpleITK"]
     assert all(verdict["reason"] for verdict in provenance["series"])
+
+
+def test_a_pet_of_one_slice_is_no_volume(tmp_path):
+    dicom = write_dicom(simple_thorax(ct_matrix=128, with_ct=False), tmp_path / "phantom")
+    for file in sorted(dicom.rglob("*.dcm"))[1:]:
+        file.unlink()
+    with pytest.raises(SingleSliceError, match="PT series"):
+        study.load(dicom)
 
 
 def test_a_ct_alone_is_no_study_for_lesions(tmp_path):

@@ -110,7 +110,8 @@ def _check_complete(stack: Stack) -> tuple[str, ...]:
     expected = {whole(header, "NumberOfSlices") for header in stack.headers}
     present = len(stack.slices)
     (total,) = expected if len(expected) == 1 else (None,)
-    if total is None or total <= present:
+    # One slice is no volume whatever the count says: the check of the geometry tells so.
+    if total is None or total <= present or present == 1:
         return ()
     indices = [whole(header, "ImageIndex") for header in stack.headers]
     known = {index for index in indices if index is not None}
