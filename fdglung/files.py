@@ -27,7 +27,9 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
     """Give a temporary folder that becomes `folder` when the block ends well, and vanishes when it does not.
 
     The temporary folder lies beside `folder`, on the same file system, so that the last step is a rename. An earlier
-    output that is overwritten stays in its place until the new one is complete, and then goes as a whole.
+    output that is overwritten stays in its place until the new one is complete, and then goes as a whole. A `folder`
+    that cannot be renamed (the root of a volume, as containers have it) holds the temporary folder instead, and its
+    files are renamed one by one at the end.
 
     Parameters
     ----------
@@ -54,14 +56,15 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
     check_free(target, overwrite=overwrite)
     # Named before they are made, so that an interruption at any moment finds what to remove.
     parents = [parent for parent in target.parents if not parent.exists()][::-1]
-    temporary = target.parent / f".{target.name}.{uuid.uuid4().hex}.partial"
+    fixed = _is_fixed(target)
+    temporary = (target if fixed else target.parent) / f".{target.name}.{uuid.uuid4().hex}.partial"
     try:
         try:
             for parent in parents:
                 parent.mkdir(exist_ok=True)
             temporary.mkdir(mode=0o700)
             yield temporary
-            _replace(target, temporary, overwrite=overwrite)
+            (_fill if fixed else _replace)(target, temporary, overwrite=overwrite)
         except FdglungError:
             raise
         except OSError as error:
@@ -137,6 +140,11 @@ def write_nifti_image(image: sitk.Image, path: Path) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def _is_fixed(target: Path) -> bool:
+    """Tell whether `target` is there and cannot be renamed: a mount point, or a folder in a folder of others."""
+    return target.is_dir() and (target.is_mount() or not os.access(target.parent, os.W_OK))
+
+
 def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
     check_free(target, overwrite=overwrite)
     # The temporary folder was its owner's alone; the output follows the umask like any other folder.
@@ -146,13 +154,7 @@ def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
     if not target.is_dir():
         temporary.rename(target)
         return
-    old_names = {path.name for path in target.iterdir()}
-    if old_names and not old_names & {path.name for path in temporary.iterdir()}:
-        raise OutputExistsError(
-            f"The folder {target} holds other files and no earlier output of this command",
-            attribute="output folder",
-            remedy="Name another folder; --overwrite replaces an earlier output only",
-        )
+    _check_earlier_output(target, temporary, list(target.iterdir()))
     backup = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
     try:
         target.rename(backup)
@@ -164,6 +166,38 @@ def _replace(target: Path, temporary: Path, *, overwrite: bool) -> None:
             shutil.rmtree(backup, ignore_errors=True)
         raise
     shutil.rmtree(backup, ignore_errors=True)
+
+
+def _fill(target: Path, temporary: Path, *, overwrite: bool) -> None:
+    """Move the new files into a folder that stays, and the old ones out of it; put all back if that fails."""
+    old = [path for path in target.iterdir() if path != temporary]
+    if old and not overwrite:
+        check_free(target)
+    _check_earlier_output(target, temporary, old)
+    backup = temporary.with_suffix(".old")
+    moved: list[tuple[Path, Path]] = []
+    try:
+        backup.mkdir(mode=0o700)
+        for path, place in [(path, backup) for path in old] + [(path, target) for path in temporary.iterdir()]:
+            moved.append((path, place / path.name))
+            path.rename(place / path.name)
+        temporary.rmdir()
+    except BaseException:
+        for origin, place in reversed(moved):
+            if place.exists() and not origin.exists():
+                place.rename(origin)
+        shutil.rmtree(backup, ignore_errors=True)
+        raise
+    shutil.rmtree(backup, ignore_errors=True)
+
+
+def _check_earlier_output(target: Path, temporary: Path, old: list[Path]) -> None:
+    if old and not {path.name for path in old} & {path.name for path in temporary.iterdir()}:
+        raise OutputExistsError(
+            f"The folder {target} holds other files and no earlier output of this command",
+            attribute="output folder",
+            remedy="Name another folder; --overwrite replaces an earlier output only",
+        )
 
 
 def _write_error(target: Path, error: OSError) -> OutputWriteError:

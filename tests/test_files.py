@@ -162,3 +162,64 @@ def test_output_that_appears_meanwhile_is_not_overwritten(tmp_path):
         raced()
     assert names(tmp_path) == ["out", "out/report"]
     assert (out / "report").read_text() == "theirs"
+
+
+@pytest.fixture
+def volume(tmp_path, monkeypatch):
+    """Return a folder that takes itself for the root of a volume, and cannot be renamed."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    rename = Path.rename
+
+    def refuse(path, other):
+        if path == folder:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == folder)
+    monkeypatch.setattr(Path, "rename", refuse)
+    return folder
+
+
+def test_the_root_of_a_volume_gets_the_files_without_being_renamed(volume):
+    with written_together(volume) as temporary:
+        (temporary / "a.txt").write_text("new")
+        assert temporary.parent == volume
+    assert names(volume.parent) == ["volume", "volume/a.txt"]
+
+
+def test_overwriting_in_the_root_of_a_volume_replaces_the_earlier_output_as_a_whole(volume):
+    for name in ("a.txt", "b.txt"):
+        (volume / name).write_text("old")
+    with written_together(volume, overwrite=True) as temporary:
+        (temporary / "a.txt").write_text("new")
+    assert names(volume) == ["a.txt"]
+    assert (volume / "a.txt").read_text() == "new"
+
+
+def test_the_root_of_a_volume_is_as_it_was_after_an_interruption_or_a_failed_move(volume, monkeypatch):
+    for name in ("a.txt", "b.txt"):
+        (volume / name).write_text("old")
+
+    def write_and_be_interrupted():
+        with written_together(volume, overwrite=True) as temporary:
+            (temporary / "a.txt").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_be_interrupted()
+    assert names(volume) == ["a.txt", "b.txt"]
+
+    rename, calls = Path.rename, []
+
+    def fail_late(path, other):
+        calls.append(path)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, other)
+
+    monkeypatch.setattr(Path, "rename", fail_late)
+    with pytest.raises(OutputWriteError), written_together(volume, overwrite=True) as temporary:
+        (temporary / "a.txt").write_text("new")
+    assert names(volume) == ["a.txt", "b.txt"]
+    assert {(volume / name).read_text() for name in names(volume)} == {"old"}

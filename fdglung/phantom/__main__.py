@@ -17,11 +17,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the noise and the lung vessels (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace a synthetic study that is there")
     options = parser.parse_args(arguments)
+    from tqdm import tqdm
+
     from fdglung.phantom.simple import simple_thorax
     from fdglung.phantom.writer import write_dicom
 
     try:
-        study = write_dicom(simple_thorax(seed=options.seed), options.out, overwrite=options.overwrite)
+        with tqdm(total=2, desc="painting the study", bar_format="{desc:<28} |{bar}| {elapsed}") as bar:
+            phantom = simple_thorax(seed=options.seed)
+            bar.update()
+            bar.set_description_str("writing DICOM")
+            study = write_dicom(phantom, options.out, overwrite=options.overwrite)
+            bar.update()
     except FdglungError as error:
         print(f"{error.kind}: {error}", file=sys.stderr)
         return 2
