@@ -37,7 +37,9 @@ def thorax(*, trachea=True, lungs=("right", "left"), bowel_gas=False, table=True
     if trachea:
         hu[((x / 9) ** 2 + (y / 9) ** 2 <= 1) & (z > 20)] = -1000
     if bowel_gas:
-        hu[ellipsoid(z, y, x, (30, -60, -135), (25, 20, 12))] = -990
+        # Beside the lower end of the left lung, and larger than a twentieth of it.
+        wall = ellipsoid(z, y, x, centres["left"], (70, 93, 128))
+        hu[ellipsoid(z, y, x, (25, -66, -112), (50, 34, 34)) & ~wall] = -990
     if table:
         hu[np.broadcast_to((np.abs(y - 140) < 4) & (np.abs(x) < 150) & (z > -1e9), SHAPE)] = 100
     image = sitk.GetImageFromArray(hu)
