@@ -11,94 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from fdglung.errors import InputError
+from fdglung.lesions import Lesion, Side
+from fdglung.segmentation import ExcludedUptake
 
 FORMAT = "fdglung findings"
 """Names the JSON document, so that a foreign one is refused."""
 
 FORMAT_VERSION = 1
 """Counts up when a field changes its meaning."""
-
-
-class Side(enum.Enum):
-    """Where a lesion's VOI lies; the patient's own left and right."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    MEDIASTINUM = "mediastinum"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """One avid lesion and its measurements on its VOI (at least `voi_fraction` of its own SUVmax).
-
-    Attributes
-    ----------
-    label
-        Its value in the label image, from 1, hottest first.
-    tracking_uid, tracking_id
-        The same in SEG and SR.
-    suv_max, suv_mean, suv_peak
-        SUVbw in g/ml; SUVpeak is the highest mean over a sphere of 1 cm3, partial voxels weighted.
-    mtv_ml
-        Metabolic tumour volume: volume of the VOI in ml.
-    tlg_g
-        Total lesion glycolysis: suv_mean x mtv_ml, in g.
-    longest_diameter_mm
-        Largest distance between two points of the VOI's surface in mm (IBSI L0JK, maximum 3D diameter).
-    centroid_mm, suv_max_position_mm, suv_peak_position_mm
-        Patient coordinates (LPS) in mm; centroid unweighted.
-    side
-        Side of the body, seen from the patient.
-    lung_distance_mm
-        Shortest distance from the VOI to the border of the lungs, in mm: negative for a VOI wholly inside the lung, 0
-        for one that crosses or touches the border, positive outside; None without a lung mask.
-    voi_fraction
-        Fraction of SUVmax that bounds the VOI.
-    warnings
-        What a physician must know about this lesion.
-
-    """
-
-    label: int
-    tracking_uid: str
-    tracking_id: str
-    suv_max: float
-    suv_mean: float
-    suv_peak: float
-    mtv_ml: float
-    tlg_g: float
-    longest_diameter_mm: float
-    centroid_mm: tuple[float, float, float]
-    suv_max_position_mm: tuple[float, float, float]
-    suv_peak_position_mm: tuple[float, float, float]
-    side: Side
-    lung_distance_mm: float | None
-    voi_fraction: float
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ExcludedUptake:
-    """Avid uptake inside the lung region that was judged no lung lesion.
-
-    Attributes
-    ----------
-    reason
-        The organ or sign that explains it, such as ``heart``.
-    suv_max
-        SUVbw in g/ml.
-    volume_ml
-        Volume of the uptake above the seed threshold, in ml.
-    suv_max_position_mm
-        Patient coordinates (LPS) in mm.
-
-    """
-
-    reason: str
-    suv_max: float
-    volume_ml: float
-    suv_max_position_mm: tuple[float, float, float]
 
 
 @dataclass(frozen=True)

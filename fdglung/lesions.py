@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
@@ -14,7 +16,6 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
-from fdglung.findings import Lesion, Side
 from fdglung.lungs import LungRegion
 from fdglung.lungs_classical import LEFT, RIGHT
 from fdglung.segmentation import SegmentedLesion
@@ -25,6 +26,65 @@ Point = tuple[float, float, float]
 
 _MEDIASTINUM_MM = 15.0
 _CLOSING_MM = 15.0
+
+
+class Side(enum.Enum):
+    """Where a lesion's VOI lies; the patient's own left and right."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    MEDIASTINUM = "mediastinum"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One avid lesion and its measurements on its VOI (at least `voi_fraction` of its own SUVmax).
+
+    Attributes
+    ----------
+    label
+        Its value in the label image, from 1, hottest first.
+    tracking_uid, tracking_id
+        The same in SEG and SR.
+    suv_max, suv_mean, suv_peak
+        SUVbw in g/ml; SUVpeak is the highest mean over a sphere of 1 cm3, partial voxels weighted.
+    mtv_ml
+        Metabolic tumour volume: volume of the VOI in ml.
+    tlg_g
+        Total lesion glycolysis: suv_mean x mtv_ml, in g.
+    longest_diameter_mm
+        Largest distance between two points of the VOI's surface in mm (IBSI L0JK, maximum 3D diameter).
+    centroid_mm, suv_max_position_mm, suv_peak_position_mm
+        Patient coordinates (LPS) in mm; centroid unweighted.
+    side
+        Side of the body, seen from the patient.
+    lung_distance_mm
+        Shortest distance from the VOI to the border of the lungs, in mm: negative for a VOI wholly inside the lung, 0
+        for one that crosses or touches the border, positive outside; None without a lung mask.
+    voi_fraction
+        Fraction of SUVmax that bounds the VOI.
+    warnings
+        What a physician must know about this lesion.
+
+    """
+
+    label: int
+    tracking_uid: str
+    tracking_id: str
+    suv_max: float
+    suv_mean: float
+    suv_peak: float
+    mtv_ml: float
+    tlg_g: float
+    longest_diameter_mm: float
+    centroid_mm: tuple[float, float, float]
+    suv_max_position_mm: tuple[float, float, float]
+    suv_peak_position_mm: tuple[float, float, float]
+    side: Side
+    lung_distance_mm: float | None
+    voi_fraction: float
+    warnings: tuple[str, ...] = ()
 
 
 def measure(

@@ -14,7 +14,8 @@ import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, __version__, lesions, lungs, segmentation
 from fdglung.errors import NoPetError
-from fdglung.findings import Findings, Lesion
+from fdglung.findings import Findings
+from fdglung.lesions import Lesion
 from fdglung.lungs import LungRegion
 from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study

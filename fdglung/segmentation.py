@@ -10,7 +10,6 @@ import numpy as np
 import SimpleITK as sitk
 
 from fdglung.errors import NoCtError, NoPetError, ParameterError
-from fdglung.findings import ExcludedUptake
 from fdglung.lungs import LungRegion
 from fdglung.study import Study
 
@@ -83,6 +82,29 @@ class SegmentedLesion:
     label: int
     voi_fraction: float
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExcludedUptake:
+    """Avid uptake inside the lung region that was judged no lung lesion.
+
+    Attributes
+    ----------
+    reason
+        The organ or sign that explains it, such as ``heart``.
+    suv_max
+        SUVbw in g/ml.
+    volume_ml
+        Volume of the uptake above the seed threshold, in ml.
+    suv_max_position_mm
+        Patient coordinates (LPS) in mm.
+
+    """
+
+    reason: str
+    suv_max: float
+    volume_ml: float
+    suv_max_position_mm: tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from scipy import ndimage
 
 from fdglung.anatomy import Mask, Thorax, bone_share, is_below_diaphragm, lung_contact, thorax_on
 from fdglung.basins import basins_of_maxima
-from fdglung.findings import ExcludedUptake
 from fdglung.lungs import Corner, LungRegion
 from fdglung.reference_uptake import blood_pool_suv_mean, liver_suv_mean
-from fdglung.segmentation import LesionSegmentation, SegmentationSettings, SegmentedLesion
+from fdglung.segmentation import ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
 from fdglung.suv_peak import suv_peak
 
 _ROOM_AROUND_BOX_MM = 60.0

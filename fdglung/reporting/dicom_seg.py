@@ -13,7 +13,8 @@ from pydicom.sr.coding import Code
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
-from fdglung.findings import Lesion, Side, rounded
+from fdglung.findings import rounded
+from fdglung.lesions import Lesion, Side
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import (
     MANUFACTURER,

@@ -14,7 +14,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.findings import Lesion, by_reason, rounded
+from fdglung.findings import by_reason, rounded
+from fdglung.lesions import Lesion
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import (
     MANUFACTURER,

@@ -25,7 +25,8 @@ from reportlab.platypus import (
 )
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.findings import Lesion, by_reason
+from fdglung.findings import by_reason
+from fdglung.lesions import Lesion
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import pet_headers
 from fdglung.reporting.pdf_style import (

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fdglung.files import written_together
-from fdglung.findings import Lesion, to_csv, to_json, units_csv
+from fdglung.findings import to_csv, to_json, units_csv
+from fdglung.lesions import Lesion
 from fdglung.pipeline import Analysis
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from fdglung.dicom.series import SeriesVerdict
 from fdglung.dicom.suv import AttributeUsed, SuvRecord
-from fdglung.findings import ExcludedUptake, Findings, Lesion, Side
+from fdglung.findings import Findings
+from fdglung.lesions import Lesion, Side
 from fdglung.lungs import LungRegion
 from fdglung.pipeline import Analysis
+from fdglung.segmentation import ExcludedUptake
 from fdglung.study import Study
 
 SIZE = (40, 36, 24)

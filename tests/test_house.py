@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.cases import ROOT
+
+LEVELS = [
+    {"errors", "files"},
+    {"dicom"},
+    {"study"},
+    {"lungs", "lungs_classical"},
+    {"anatomy", "basins", "reference_uptake", "segmentation", "segmentation_threshold", "suv_peak"},
+    {"lesions"},
+    {"findings"},
+    {"pipeline"},
+    {"reporting"},
+    {"cli"},
+    {"__main__"},
+]
+ALONE = {"phantom": {"errors"}}
+
+
+def level(module):
+    return next(i for i, names in enumerate(LEVELS) if module in names)
+
+
+def imported(path):
+    """Return the parts of `fdglung` that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "fdglung":
+            names = [alias.name for alias in node.names] if node.module == "fdglung" else [node.module.split(".")[1]]
+            yield from (name for name in names if not name.isupper() and not name.startswith("__"))
+
+
+FILES = sorted((ROOT / "fdglung").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_run_downwards_only(path):
+    part = path.relative_to(ROOT / "fdglung").parts[0].removesuffix(".py")
+    if part == "__init__":
+        assert not list(imported(path))
+    elif part in ALONE:
+        assert set(imported(path)) <= {part} | ALONE[part]
+    else:
+        assert all(level(other) <= level(part) for other in imported(path))
+
+
+def test_nothing_in_the_library_imports_operators_or_apps():
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        assert "from operators" not in text
+        assert "from apps" not in text
