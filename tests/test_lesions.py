@@ -104,6 +104,22 @@ def test_a_lesion_across_the_border_has_distance_zero(x, distance):
     assert lesion.side is Side.RIGHT
 
 
+def test_a_lesion_far_from_both_lungs_lies_in_the_mediastinum_outside_them():
+    mask = np.zeros((80, 100, 100), np.uint8)
+    x = ORIGIN[0] + np.arange(100) * SPACING[0]
+    mask[5:76, 5:96, (x >= -90) & (x <= -40)] = 1
+    mask[5:76, 5:96, (x >= 40) & (x <= 90)] = 2
+    drawn = image_of(mask)
+    array = np.full(mask.shape, 0.5, np.float32)
+    inside = sphere(array.shape, (0, 0, 20), 9)
+    array[inside] = 6
+    lungs = LungRegion(drawn, bounding_box_mm(drawn, 15.0), "drawn")
+    (lesion,) = measure(image_of(array), image_of(inside.astype(np.uint16)), [SegmentedLesion(1, 0.4)], lungs=lungs)
+    assert lesion.side is Side.MEDIASTINUM
+    # From 9 mm beside the middle to a lung whose border is at 39 mm.
+    assert lesion.lung_distance_mm == pytest.approx(30, abs=SPACING[0])
+
+
 def test_without_lungs_side_and_distance_are_unknown():
     pet, labels = two_spheres()
     lesion = measure(pet, labels, [SegmentedLesion(1, 0.4)])[0]

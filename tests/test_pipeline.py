@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from fdglung import study
 from fdglung.errors import NoPetError, SingleSliceError
@@ -12,12 +13,22 @@ from fdglung.findings import from_json, to_json
 from fdglung.phantom import SphereLesion, simple_thorax, write_dicom
 from fdglung.pipeline import Settings, analyze
 from fdglung.segmentation import SegmentationSettings
+from fdglung.suv_peak import PEAK_RADIUS_MM
 from tests.cases import case
 
 
 def analysis_of(tmp_path, *, settings=None, **options):
     dicom = write_dicom(simple_thorax(ct_matrix=256, **options), tmp_path / "phantom")
     return analyze(study.load(dicom), settings)
+
+
+def peak_of_blurred_ball(lesion, *, fwhm_mm, background=0.5, step_mm=0.5):
+    """SUVpeak at the centre of a ball that a Gaussian blurs, by brute force on a fine lattice."""
+    axis = np.arange(-30, 30 + step_mm, step_mm)
+    distance2 = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
+    ball = np.where(distance2 <= lesion.radius_mm**2, lesion.suv, background)
+    blurred = ndimage.gaussian_filter(ball, fwhm_mm / 2.3548 / step_mm)
+    return float(blurred[distance2 <= PEAK_RADIUS_MM**2].mean())
 
 
 def test_the_three_synthetic_lesions_are_found_where_they_are_and_nothing_else(tmp_path):
@@ -27,9 +38,11 @@ def test_the_three_synthetic_lesions_are_found_where_they_are_and_nothing_else(t
     assert len(found.lesions) == len(truth)
     for lesion, true in zip(found.lesions, truth, strict=True):
         assert np.linalg.norm(np.subtract(lesion.centroid_mm, true.centre_mm)) < 2.0
-        assert lesion.suv_peak == pytest.approx(true.suv, rel=0.1 if true.radius_mm > 10 else 0.4)
+        assert lesion.suv_peak == pytest.approx(peak_of_blurred_ball(true, fwhm_mm=6.0), rel=0.1)
         assert lesion.side.value == ("right" if true.centre_mm[0] < 0 else "left")
-    assert {"heart or mediastinum", "below the diaphragm"} >= {excluded.reason for excluded in found.excluded}
+    reasons = {excluded.reason for excluded in found.excluded}
+    assert "heart or mediastinum" in reasons
+    assert reasons <= {"heart or mediastinum", "below the diaphragm"}
 
 
 def test_without_blur_and_noise_volume_and_uptake_are_the_closed_form(tmp_path):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pydicom
-import pytest
 from pydicom import DataElement, Dataset
 
-DATA = Path(os.environ.get("FDGLUNG_DATA", Path(__file__).parents[2] / "../shared/data"))
+from tests.cases import case
+
 DOSE = 368_080_000.0
 HALF_LIFE = 6586.2
 WEIGHT = 70.0
@@ -78,8 +76,5 @@ def factor(uptake_s: float, *, dose: float = DOSE, half_life: float = HALF_LIFE,
 
 def read_series(relative: str, *, pixels: bool = True) -> list[Dataset]:
     """Read a real series from foot to head; skip where it is not there."""
-    folder = DATA / relative
-    if not folder.is_dir():
-        pytest.skip(f"case {relative} is not in FDGLUNG_DATA")
-    series = [pydicom.dcmread(path, stop_before_pixels=not pixels) for path in folder.glob("*.dcm")]
+    series = [pydicom.dcmread(path, stop_before_pixels=not pixels) for path in case(relative).glob("*.dcm")]
     return sorted(series, key=lambda dataset: float(dataset.ImagePositionPatient[2]))

@@ -5,7 +5,8 @@ import SimpleITK as sitk
 
 from fdglung.dicom.suv import convert
 from fdglung.errors import UnknownUnitsError
-from tests.dicom.suv_headers import DATA, read_series
+from tests.cases import case
+from tests.dicom.suv_headers import read_series
 
 REFERENCE_OBJECTS = {
     "DRO_0_0": "BQML, START, series DateTime",
@@ -26,7 +27,7 @@ def test_reference_object_has_its_known_suv(name):
     record = convert(series)
     counts = [float(d.RescaleSlope) * f for d, f in zip(series, record.slice_factors, strict=True)]
     suv = np.stack([d.pixel_array * count for d, count in zip(series, counts, strict=True)])
-    mask = sitk.GetArrayFromImage(sitk.ReadImage(DATA / "suv_dro" / name / "mask" / "DRO_mask.nii.gz")) > 0
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(case("suv_dro") / name / "mask" / "DRO_mask.nii.gz")) > 0
     found = suv[mask].min(), np.median(suv[mask]), suv[mask].max()
     for value, truth in zip(found, (0.20, 1.00, 4.00), strict=True):
         assert value == pytest.approx(truth, rel=1e-3, abs=max(counts))
@@ -36,7 +37,7 @@ def test_reference_object_has_its_known_suv(name):
 
 def test_factors_of_a_real_ge_study_are_those_of_an_independent_tool():
     series = read_series("acrin_nsclc_042/pet_ac", pixels=False)
-    mapping = pydicom.dcmread(next((DATA / "acrin_nsclc_042/suv_factors").glob("*.dcm")))
+    mapping = pydicom.dcmread(next((case("acrin_nsclc_042/suv_factors")).glob("*.dcm")))
     slopes = {}
     for reference in mapping.ReferencedImageRealWorldValueMappingSequence:
         for item in reference.RealWorldValueMappingSequence:
@@ -65,7 +66,7 @@ def test_series_without_attenuation_correction_is_refused_for_its_units():
 
 def test_raw_ge_series_equals_its_published_suv_crop():
     series = read_series("sts_001_raw_pet")
-    crop = sitk.ReadImage(DATA / "sts_petct/STS_001/PET_image.nii.gz")
+    crop = sitk.ReadImage(case("sts_petct/STS_001/PET_image.nii.gz"))
     record = convert(series)
     counts = [float(d.RescaleSlope) * f for d, f in zip(series, record.slice_factors, strict=True)]
     whole = sitk.GetImageFromArray(np.stack([d.pixel_array * c for d, c in zip(series, counts, strict=True)]))
