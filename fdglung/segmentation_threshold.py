@@ -93,7 +93,7 @@ def segment_by_threshold(
                     suv_max_position_mm=(float(position[0]), float(position[1]), float(position[2])),
                 )
             )
-    labels, kept = _label_image(working, lesions)
+    labels, kept = _label_image(working, lesions, cropped=working.GetSize() != upright.GetSize())
     tell("lesions", 1.0)
     return LesionSegmentation(
         labels=_on_grid_of(pet, labels),
@@ -246,15 +246,27 @@ def _no_lesion_because(
     return None
 
 
-def _label_image(working: sitk.Image, lesions: list[_Candidate]) -> tuple[sitk.Image, list[SegmentedLesion]]:
+def _label_image(
+    working: sitk.Image, lesions: list[_Candidate], *, cropped: bool
+) -> tuple[sitk.Image, list[SegmentedLesion]]:
     labels = np.zeros(working.GetSize()[::-1], np.uint16)
     kept = []
     for label, lesion in enumerate(lesions, start=1):
         labels[lesion.box][lesion.voi] = label
-        kept.append(SegmentedLesion(label, lesion.voi_fraction, lesion.warnings))
+        warnings = lesion.warnings
+        if cropped and _touches_edge(labels == label):
+            warnings += (
+                "The lesion reaches the edge of what was searched around the lungs; the rest of it is missing.",
+            )
+        kept.append(SegmentedLesion(label, lesion.voi_fraction, warnings))
     image = sitk.GetImageFromArray(labels)
     image.CopyInformation(working)
     return image, kept
+
+
+def _touches_edge(mask: Mask) -> bool:
+    indices = np.argwhere(mask)
+    return bool((indices == 0).any() or (indices == np.array(mask.shape) - 1).any())
 
 
 def _on_grid_of(pet: sitk.Image, labels: sitk.Image) -> sitk.Image:
