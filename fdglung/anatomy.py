@@ -113,9 +113,9 @@ def _heart_zone(labels: NDArray[np.uint8], hu: NDArray[np.float32], spacing: tup
     if not (right.any() and left.any()):
         return zone
     planes = np.flatnonzero(left.any(axis=(1, 2)))
-    # Myocardium lies in the lower 60 % of the left lung's height, and may reach a little below the lung in mid-line.
-    bottom = max(0, int(planes[0]))
-    top = int(planes[0] + 0.6 * (planes[-1] - planes[0])) + 1
+    # Myocardium lies in the lower 60 % of the left lung's height.
+    bottom = int(planes[0])
+    top = int(bottom + 0.6 * (planes[-1] - bottom)) + 1
     inner_right = np.flatnonzero(right[bottom:top].any(axis=(0, 1)))
     inner_left = np.flatnonzero(left[bottom:top].any(axis=(0, 1)))
     if not (inner_right.size and inner_left.size):
