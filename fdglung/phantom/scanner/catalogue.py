@@ -1,0 +1,189 @@
+"""PET/CT scanners of four vendors: resolution, time of flight, grids and reconstructions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Vendor = Literal["siemens", "ge", "philips", "united"]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """One way in which a scanner makes images.
+
+    Attributes
+    ----------
+    name
+        As the vendor writes it into ReconstructionMethod.
+    iterations, subsets
+        Of OSEM.
+    psf, tof
+        Whether it models the point spread and uses time of flight.
+    filter_fwhm_mm
+        Of the Gaussian filter afterwards.
+    matrix
+        Voxels along x and y.
+    voxel_mm
+        Voxel size across and along the patient.
+
+    """
+
+    name: str
+    iterations: int
+    subsets: int
+    psf: bool
+    tof: bool
+    filter_fwhm_mm: float
+    matrix: int
+    voxel_mm: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """A PET/CT scanner.
+
+    Attributes
+    ----------
+    key
+        Name in this catalogue.
+    vendor, model
+        As ManufacturerModelName has the model.
+    fwhm_mm
+        NEMA resolution near the centre, across and along.
+    tof_ps
+        Time-of-flight resolution (FWHM); None where there is none.
+    scatter_fraction
+        NEMA scatter fraction.
+    bed_mm, bed_overlap
+        Axial field of view, and the share of it that neighbouring beds share.
+    reconstructions
+        The first is the default.
+
+    """
+
+    key: str
+    vendor: Vendor
+    model: str
+    fwhm_mm: tuple[float, float]
+    tof_ps: float | None
+    scatter_fraction: float
+    bed_mm: float
+    bed_overlap: float
+    reconstructions: tuple[Reconstruction, ...]
+
+
+def _scanner(
+    key: str,
+    vendor: Vendor,
+    model: str,
+    fwhm_mm: tuple[float, float],
+    tof_ps: float | None,
+    scatter_fraction: float,
+    bed: tuple[float, float],
+    *reconstructions: Reconstruction,
+) -> Scanner:
+    return Scanner(key, vendor, model, fwhm_mm, tof_ps, scatter_fraction, *bed, reconstructions)
+
+
+_ALL = (
+    _scanner(
+        "siemens_mct",
+        "siemens",
+        "Biograph128_mCT",
+        (4.33, 4.33),
+        555,
+        0.335,
+        (218, 0.43),
+        Reconstruction("PSF+TOF 3i21s", 3, 21, True, True, 4.0, 200, (4.07283, 3.0)),
+        Reconstruction("OP-OSEM3i21s", 3, 21, False, False, 5.0, 200, (4.07283, 3.0)),
+    ),
+    _scanner(
+        "siemens_vision",
+        "siemens",
+        "Biograph128_Vision 600 Edge",
+        (3.6, 3.6),
+        214,
+        0.37,
+        (263, 0.49),
+        Reconstruction("PSF+TOF 4i5s", 4, 5, True, True, 4.0, 220, (3.3, 3.0)),
+        Reconstruction("PSF+TOF 8i5s", 8, 5, True, True, 2.0, 440, (1.65, 2.0)),
+    ),
+    _scanner(
+        "ge_st",
+        "ge",
+        "Discovery ST",
+        (6.3, 6.3),
+        None,
+        0.37,
+        (157, 0.15),
+        Reconstruction("OSEM", 2, 21, False, False, 6.0, 128, (4.6875, 3.27)),
+    ),
+    _scanner(
+        "ge_690",
+        "ge",
+        "Discovery 690",
+        (4.70, 4.74),
+        544,
+        0.37,
+        (157, 0.23),
+        Reconstruction("VPFX", 3, 18, False, True, 5.0, 192, (3.64583, 3.27)),
+        Reconstruction("VPFXS", 3, 18, True, True, 5.0, 256, (2.73438, 3.27)),
+    ),
+    _scanner(
+        "ge_mi",
+        "ge",
+        "Discovery MI",
+        (4.10, 4.48),
+        375,
+        0.406,
+        (200, 0.25),
+        Reconstruction("VPFX", 3, 16, False, True, 5.0, 192, (3.64583, 2.79)),
+        Reconstruction("VPFXS", 3, 16, True, True, 5.0, 256, (2.73438, 2.79)),
+    ),
+    _scanner(
+        "philips_ingenuity",
+        "philips",
+        "Ingenuity TF PET/CT",
+        (4.84, 4.84),
+        502,
+        0.367,
+        (180, 0.5),
+        Reconstruction("BLOB-OS-TF", 3, 33, False, True, 4.0, 144, (4.0, 4.0)),
+        Reconstruction("LOR-RAMLA", 3, 33, False, False, 5.0, 144, (4.0, 4.0)),
+    ),
+    _scanner(
+        "philips_vereos",
+        "philips",
+        "Vereos PET/CT",
+        (4.01, 4.14),
+        322,
+        0.30,
+        (164, 0.4),
+        Reconstruction("BLOB-OS-TF", 3, 15, False, True, 4.0, 144, (4.0, 4.0)),
+    ),
+    _scanner(
+        "united_umi550",
+        "united",
+        "uMI 550",
+        (2.95, 2.95),
+        372,
+        0.367,
+        (240, 0.4),
+        Reconstruction("OSEM+TOF+PSF", 2, 20, True, True, 3.0, 150, (4.0, 3.0)),
+    ),
+    _scanner(
+        "united_umi780",
+        "united",
+        "uMI 780",
+        (2.9, 2.9),
+        450,
+        0.38,
+        (300, 0.3),
+        Reconstruction("OSEM+TOF+PSF", 2, 20, True, True, 3.0, 192, (3.125, 2.68)),
+        Reconstruction("OSEM+TOF", 2, 20, False, True, 4.0, 192, (3.125, 2.68)),
+    ),
+)
+
+SCANNERS = {scanner.key: scanner for scanner in _ALL}
+"""By key."""
