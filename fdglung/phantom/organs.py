@@ -1,4 +1,4 @@
-"""What a synthetic body is made of: organs, as the label map names them, and tissues, which have a CT number and an uptake."""
+"""What a synthetic body is made of: organs with their labels, and tissues with one CT number and one uptake each."""
 
 from __future__ import annotations
 
