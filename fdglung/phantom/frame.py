@@ -133,7 +133,7 @@ class BodyFrame:
         return bent
 
 
-_follows_diaphragm = profile((-460, -420, -260, -100, 10, 40), (0, 0.06, 0.9, 1, 0.25, 0), smooth_mm=50)
+_follows_diaphragm = profile((-460, -420, -260, -150, -40, 20, 55), (0, 0.06, 0.9, 1, 1, 0.25, 0), smooth_mm=30)
 """Share of the diaphragm's way that an organ takes, by height."""
 
 
