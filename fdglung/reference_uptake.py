@@ -11,6 +11,8 @@ from fdglung.lungs_classical import LEFT, RIGHT
 _LIVER_SPHERE_MM = 15.0
 _BLOOD_POOL_SPHERE_MM = 8.0
 _SOFT_TISSUE_HU = (0.0, 250.0)
+_EVENNESS = 0.45
+"""Highest standard deviation over mean that liver and blood have in a noisy PET."""
 
 
 def liver_suv_mean(thorax: Thorax) -> float | None:
@@ -30,16 +32,7 @@ def liver_suv_mean(thorax: Thorax) -> float | None:
         None where no such sphere fits, or where what lies there is not as even as liver is.
 
     """
-    right = thorax.lungs == RIGHT
-    if not right.any():
-        return None
-    covered = right.any(axis=0)
-    lowest = np.where(covered, np.argmax(right, axis=0), -1)
-    under = np.arange(right.shape[0])[:, None, None] < lowest
-    # Liver reaches a hand's breadth under the dome; deeper lie kidney and bowel.
-    dome = int(np.percentile(lowest[covered], 75))
-    under[: max(0, dome - int(90 / thorax.spacing_mm[0]))] = False
-    return _sphere_mean(thorax, under & _soft(thorax), _LIVER_SPHERE_MM, evenness=0.45)
+    return _even_mean(thorax, liver_sphere(thorax))
 
 
 def blood_pool_suv_mean(thorax: Thorax) -> float | None:
@@ -51,6 +44,25 @@ def blood_pool_suv_mean(thorax: Thorax) -> float | None:
         None where no such sphere fits, or where what lies there is not as even as blood is.
 
     """
+    return _even_mean(thorax, blood_pool_sphere(thorax))
+
+
+def liver_sphere(thorax: Thorax) -> Mask | None:
+    """Place the sphere of `liver_suv_mean`: bool (z, y, x), or None where none fits."""
+    right = thorax.lungs == RIGHT
+    if not right.any():
+        return None
+    covered = right.any(axis=0)
+    lowest = np.where(covered, np.argmax(right, axis=0), -1)
+    under = np.arange(right.shape[0])[:, None, None] < lowest
+    # Liver reaches a hand's breadth under the dome; deeper lie kidney and bowel.
+    dome = int(np.percentile(lowest[covered], 75))
+    under[: max(0, dome - int(90 / thorax.spacing_mm[0]))] = False
+    return _deepest_sphere(thorax, under & _soft(thorax), _LIVER_SPHERE_MM)
+
+
+def blood_pool_sphere(thorax: Thorax) -> Mask | None:
+    """Place the sphere of `blood_pool_suv_mean`: bool (z, y, x), or None where none fits."""
     right, left = thorax.lungs == RIGHT, thorax.lungs == LEFT
     if not (right.any() and left.any()):
         return None
@@ -64,14 +76,14 @@ def blood_pool_suv_mean(thorax: Thorax) -> float | None:
             x_from, x_to = int(np.median(columns_right)), int(np.median(columns_left))
             y_to = int(rows[0] + 0.65 * (rows[-1] - rows[0]))
             between[z, rows[0] : y_to, x_from:x_to] = True
-    return _sphere_mean(thorax, between & _soft(thorax), _BLOOD_POOL_SPHERE_MM, evenness=0.45)
+    return _deepest_sphere(thorax, between & _soft(thorax), _BLOOD_POOL_SPHERE_MM)
 
 
 def _soft(thorax: Thorax) -> Mask:
     return (thorax.hu > _SOFT_TISSUE_HU[0]) & (thorax.hu < _SOFT_TISSUE_HU[1])
 
 
-def _sphere_mean(thorax: Thorax, tissue: Mask, radius_mm: float, *, evenness: float) -> float | None:
+def _deepest_sphere(thorax: Thorax, tissue: Mask, radius_mm: float) -> Mask | None:
     if not tissue.any():
         return None
     depth = ndimage.distance_transform_edt(tissue, sampling=thorax.spacing_mm)
@@ -82,9 +94,15 @@ def _sphere_mean(thorax: Thorax, tissue: Mask, radius_mm: float, *, evenness: fl
         (np.arange(size) - middle) * step
         for size, middle, step in zip(depth.shape, centre, thorax.spacing_mm, strict=True)
     ]
-    distance2 = offsets[0][:, None, None] ** 2 + offsets[1][:, None] ** 2 + offsets[2] ** 2
-    values = thorax.suv[distance2 <= radius_mm**2]
+    sphere: Mask = offsets[0][:, None, None] ** 2 + offsets[1][:, None] ** 2 + offsets[2] ** 2 <= radius_mm**2
+    return sphere
+
+
+def _even_mean(thorax: Thorax, sphere: Mask | None) -> float | None:
+    if sphere is None:
+        return None
+    values = thorax.suv[sphere]
     mean = float(values.mean())
-    if not 0.2 <= mean <= 8.0 or values.std() > evenness * mean:
+    if not 0.2 <= mean <= 8.0 or values.std() > _EVENNESS * mean:
         return None
     return mean
