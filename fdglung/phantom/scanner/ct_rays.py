@@ -104,25 +104,27 @@ def metal_streaks(metal: npt.NDArray[np.bool_], spacing_mm: tuple[float, float])
     ramp = np.fft.rfftfreq(length, _STREAK_MM) * np.cos(np.pi * np.fft.rfftfreq(length)) ** 2
     angles = np.pi * np.arange(_STREAK_ANGLES) / _STREAK_ANGLES
     cosines, sines = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    result = {}
-    for index in np.flatnonzero(metal.any(axis=(1, 2))):
+    indices = np.flatnonzero(metal.any(axis=(1, 2)))
+    filtered = np.empty((len(indices), _STREAK_ANGLES, count + 1), np.float32)
+    for entry, index in enumerate(indices):
         row, column = np.nonzero(metal[index])
         metal_y = (row + 0.5) * spacing_mm[1] - down / 2
         metal_x = (column + 0.5) * spacing_mm[0] - across / 2
         place = (metal_y * cosines - metal_x * sines) / _STREAK_MM + (count - 1) / 2
         low = np.floor(place).astype(int)
         part = place - low
-        projected = np.zeros((_STREAK_ANGLES, count + 1))
-        turns = np.broadcast_to(np.arange(_STREAK_ANGLES)[:, None], low.shape)
-        np.add.at(projected, (turns, low), 1 - part)
-        np.add.at(projected, (turns, low + 1), part)
-        integral = projected * (_METAL_PER_MM * spacing_mm[0] * spacing_mm[1] / _STREAK_MM)
+        bins = np.arange(_STREAK_ANGLES)[:, None] * (count + 1) + low
+        projected = np.bincount(bins.ravel(), (1 - part).ravel(), _STREAK_ANGLES * (count + 1))
+        projected += np.bincount((bins + 1).ravel(), part.ravel(), _STREAK_ANGLES * (count + 1))
+        integral = projected.reshape(_STREAK_ANGLES, -1)
+        integral *= _METAL_PER_MM * spacing_mm[0] * spacing_mm[1] / _STREAK_MM
         missing = _METAL_SATURATION * -np.expm1(-integral / _METAL_SATURATION) - integral
-        filtered = np.fft.irfft(np.fft.rfft(missing, length) * ramp, length)[:, : count + 1]
-        image = np.zeros(size)
-        for turn, angle in enumerate(angles):
-            at = (y[:, None] * math.cos(angle) - x[None, :] * math.sin(angle)) / _STREAK_MM + (count - 1) / 2
-            image += np.interp(at, np.arange(count + 1), filtered[turn])
-        image *= np.pi / _STREAK_ANGLES * _METAL_STRENGTH * 1000 / WATER_PER_MM
-        result[int(index)] = image.astype(np.float32)
-    return result
+        filtered[entry] = np.fft.irfft(np.fft.rfft(missing, length) * ramp, length)[:, : count + 1]
+    images = np.zeros((len(indices), *size), np.float32)
+    for turn, angle in enumerate(angles):
+        place = (y[:, None] * math.cos(angle) - x[None, :] * math.sin(angle)) / _STREAK_MM + (count - 1) / 2
+        low = np.floor(place).astype(int)
+        part = (place - low).astype(np.float32)
+        images += filtered[:, turn][:, low] * (1 - part) + filtered[:, turn][:, low + 1] * part
+    images *= np.float32(np.pi / _STREAK_ANGLES * _METAL_STRENGTH * 1000 / WATER_PER_MM)
+    return dict(zip(indices.tolist(), images, strict=True))
