@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from fdglung.phantom.shapes import Array, Grid
+from fdglung.phantom.shapes import Array, Distance, Grid
 
 Window = tuple[slice, slice, slice]
 
@@ -98,17 +100,19 @@ class Body:
         result: Array = surface * factor
         return result
 
-    @property
+    @cached_property
     def scale_mm(self) -> float:
-        """Factor that gives the body its volume, from 4000 directions."""
-        x, y, z = _DIRECTIONS
-        cubes = self.relative_radius(x, y, z).astype(np.float64) ** 3
-        return self.radius_mm / float(cubes.mean()) ** (1 / 3)
+        """Factor that gives the body its volume, from 2500 directions."""
+        return self.radius_mm / float((self._sampled.astype(np.float64) ** 3).mean()) ** (1 / 3)
 
-    @property
+    @cached_property
     def reach_mm(self) -> float:
         """Greatest distance of the surface from the centre, to about 1 %."""
-        return 1.01 * self.scale_mm * float(self.relative_radius(*_DIRECTIONS).max())
+        return 1.01 * self.scale_mm * float(self._sampled.max())
+
+    @cached_property
+    def _sampled(self) -> Array:
+        return self.relative_radius(*_DIRECTIONS)
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,16 @@ def locate(body: Body, x: Array, y: Array, z: Array, scale_mm: float) -> Field:
     return Field(u, v, w, distance, np.float32(scale_mm) * body.relative_radius(u, v, w))
 
 
-def cover(body: Body, centre_mm: tuple[float, float, float], grid: Grid, window: Window, field: Field) -> Array:
-    """Fraction of each voxel of a window that the body fills.
+def cover(
+    body: Body,
+    centre_mm: tuple[float, float, float],
+    grid: Grid,
+    window: Window,
+    field: Field,
+    *,
+    allowed: Distance | None = None,
+) -> tuple[Array, Array]:
+    """Fraction of each voxel of a window that the body fills, and fraction that it may fill.
 
     Voxels that the surface may cross are sampled at points an eighth of the radius apart, 0.3 to 1.5 mm.
 
@@ -154,38 +166,52 @@ def cover(body: Body, centre_mm: tuple[float, float, float], grid: Grid, window:
         Voxels (z, y, x).
     field
         Of the voxels' centres.
+    allowed
+        Fraction, 0 to 1, of where the body may be, at x, y, z in mm; None for everywhere. Voxels at its edge are
+        sampled likewise.
 
     Returns
     -------
-    fractions
-        float32, shape of the window.
+    filled, open
+        float32, shape of the window; `filled` is at most `open`.
 
     """
     scale = body.scale_mm
     depth = field.distance - field.surface
     step = float(np.clip(body.radius_mm / 8, 0.3, 1.5))
-    counts = [math.ceil(spacing / step - 1e-6) for spacing in grid.spacing_mm]
     # a ray's distance to the surface is more than the nearest distance where the surface slants
     margin = np.float32(1.6 * (0.5 * math.sqrt(sum(s * s for s in grid.spacing_mm)) + step / 2))
-    result: Array = (depth < 0).astype(np.float32)
-    near = np.nonzero(np.abs(depth) < margin)
-    if len(near[0]) == 0:
-        return result
-    points = [c.ravel()[i] - np.float32(m) for c, i, m in zip(grid.coordinates(window), near[::-1], centre_mm, strict=True)]
+    filled: Array = (depth < 0).astype(np.float32)
+    near = np.abs(depth) < margin
+    free = np.ones_like(filled)
+    if allowed is not None:
+        free[:] = allowed(*grid.coordinates(window))
+        edge = ndimage.maximum_filter(free, 3) - ndimage.minimum_filter(free, 3) > 0
+        # so small a window may hold no voxel's centre on one side of the edge
+        near = (near | edge) if min(free.shape) > 2 else np.ones_like(near)
+        filled *= free
+    where = np.nonzero(near)
+    if len(where[0]) == 0:
+        return filled, free
+    counts = [math.ceil(spacing / step - 1e-6) for spacing in grid.spacing_mm]
+    points = [c.ravel()[i] for c, i in zip(grid.coordinates(window), where[::-1], strict=True)]
     offsets = [
         ((np.arange(count) + 0.5) / count - 0.5).astype(np.float32) * np.float32(spacing)
         for count, spacing in zip(counts, grid.spacing_mm, strict=True)
     ]
-    grown = np.meshgrid(*offsets, indexing="ij")
-    chunk = max(1, 400_000 // grown[0].size)
-    filled = np.empty(len(points[0]), np.float32)
-    for start in range(0, len(filled), chunk):
-        part = slice(start, start + chunk)
-        fine = locate(body, *(p[part, None] + g.ravel()[None, :] for p, g in zip(points, grown, strict=True)), scale)
-        inside = np.clip(np.float32(0.5) - (fine.distance - fine.surface) / np.float32(step), 0, 1)
-        filled[part] = inside.mean(axis=1)
-    result[near] = filled
-    return result
+    grown = [part.ravel() for part in np.meshgrid(*offsets, indexing="ij")]
+    chunk = max(1, 400_000 // len(grown[0]))
+    for start in range(0, len(where[0]), chunk):
+        fine = [p[start : start + chunk, None] + g[None, :] for p, g in zip(points, grown, strict=True)]
+        place = locate(body, *(p - np.float32(c) for p, c in zip(fine, centre_mm, strict=True)), scale)
+        inside = np.clip(np.float32(0.5) - (place.distance - place.surface) / np.float32(step), 0, 1)
+        some = tuple(index[start : start + chunk] for index in where)
+        if allowed is not None:
+            room = allowed(*fine)
+            inside *= room
+            free[some] = room.mean(axis=1)
+        filled[some] = inside.mean(axis=1)
+    return filled, free
 
 
 def _fibonacci(count: int) -> tuple[Array, Array, Array]:
@@ -197,7 +223,7 @@ def _fibonacci(count: int) -> tuple[Array, Array, Array]:
     return tuple(part.astype(np.float32) for part in (flat * np.cos(angle), flat * np.sin(angle), z))  # type: ignore[return-value]
 
 
-_DIRECTIONS = _fibonacci(4000)
+_DIRECTIONS = _fibonacci(2500)
 
 
 def frame_along(direction: npt.ArrayLike) -> Array:

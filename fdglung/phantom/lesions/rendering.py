@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -110,11 +110,13 @@ def render(
     if any(part.stop <= part.start for part in window):
         empty = np.zeros(tuple(part.stop - part.start for part in window), np.float32)
         return Rendered(grid, window, empty, empty.copy(), empty.copy(), empty.copy())
-    result = _paint(lesion, grid, window, centre)
+    if callable(confine):
+        return _paint(lesion, grid, window, centre, confine)
+    result = _paint(lesion, grid, window, centre, None)
     allowed = _allowed(confine, grid, window)
     if allowed is None:
         return result
-    return Rendered(grid, window, result.coverage * allowed, result.opacity * allowed, result.hu, result.suv)
+    return replace(result, coverage=result.coverage * allowed, opacity=result.opacity * allowed)
 
 
 def _allowed(confine: Confine | None, grid: Grid, window: Window) -> Array | None:
@@ -199,20 +201,25 @@ def _ball(centre: npt.NDArray[np.float64], radius: float) -> Rod:
     return Rod(point, point, radius, radius)
 
 
-def _paint(lesion: PlacedLesion, grid: Grid, window: Window, centre: Point) -> Rendered:
+def _paint(
+    lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, confine: Distance | None
+) -> Rendered:
     plan, body, inside = lesion.plan, lesion.body, _inside(lesion)
     x, y, z = (axis - np.float32(c) for axis, c in zip(grid.coordinates(window), centre, strict=True))
     field = locate(body, x, y, z, body.scale_mm)
-    coverage = cover(body, centre, grid, window, field)
+    coverage, free = cover(body, centre, grid, window, field, allowed=confine)
     width = float(np.mean(grid.spacing_mm))
     fine = inside.fine.at(x, y, z)
-    tissue = _ramp(field.distance - field.surface, width) if plan.form in _HAZY else coverage
+    tissue = _ramp(field.distance - field.surface, width) if plan.form in _HAZY else coverage.copy()
     opacity = _opacity(lesion, inside, field, tissue, inside.haze.at(x, y, z), width)
     solid_hu = 30.0 if plan.form == Form.GROUND_GLASS else plan.hu
     hu = np.float32(solid_hu) + np.float32(5) * fine
     shift = tuple(c - p for c, p in zip(centre, lesion.centre_mm, strict=True))
     if lesion.strands or lesion.satellites:
         np.maximum(opacity, _rods((*lesion.strands, *lesion.satellites), grid, window, shift), out=opacity)
+    if confine is not None:
+        # the solid body's border is already cut in its coverage
+        np.minimum(opacity, np.maximum(opacity * free, coverage * (plan.form not in _HAZY)), out=opacity)
     suv = _uptake(lesion, inside, field, x, y, z, width)
     if inside.rot:
         hu += inside.part(field, inside.rot, width + 2) * (np.float32(min(16.0, plan.hu)) - hu)
@@ -235,7 +242,7 @@ def _opacity(
     """Fraction of each voxel that is not air any more."""
     plan = lesion.plan
     depth = field.distance - field.surface
-    opacity = tissue.copy()
+    opacity = tissue
     if Sign.ILL_DEFINED in plan.signs:
         soft = max(min(0.55 * lesion.radius_mm, 9.0), width)
         edge = np.clip(np.float32(0.5) - (depth + np.float32(0.22 * soft) * haze) / np.float32(soft), 0, 1)
