@@ -61,7 +61,9 @@ class Subject:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise ParameterError(
-                    f"{name} is {value}, outside its range", attribute=name, remedy=f"Give a number from {low} to {high}"
+                    f"{name} is {value}, outside its range",
+                    attribute=name,
+                    remedy=f"Give a number from {low} to {high}",
                 )
         for name, choices in (("sex", ("M", "F")), ("arms", ("up", "down"))):
             if getattr(self, name) not in choices:
