@@ -18,6 +18,8 @@ LESIONS = (
     (LesionClass.LUNG_CANCER, "nodal metastasis", "node", "left hilum", (22.0, 4.0, -20.0), 12.0, 5.5),
 )
 
+FIELD_MM = (168.0, 156.0, 352.1)
+
 
 def acquisition(scanner="siemens_mct", **changes) -> Acquisition:
     values = {
@@ -64,8 +66,8 @@ def study(
 ) -> SyntheticStudy:
     """A study of a few thousand voxels whose slices differ in their largest value."""
     rng = np.random.default_rng(seed)
-    pet_like = grid(pet_size, (6.0, 6.0, 5.03), sitk.sitkFloat32)
-    ct_like = grid(ct_size, (4.5, 4.5, 17.5), sitk.sitkInt16)
+    pet_like = grid(pet_size, [field / n for field, n in zip(FIELD_MM, pet_size, strict=True)], sitk.sitkFloat32)
+    ct_like = grid(ct_size, [field / n for field, n in zip(FIELD_MM, ct_size, strict=True)], sitk.sitkInt16)
     pet, masks, organs = None, [], []
     for like in (pet_like, ct_like):
         x, y, z = coordinates(like)
