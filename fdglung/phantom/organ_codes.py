@@ -96,16 +96,17 @@ ORGAN_CODES = {
     Organ.SCAPULAE: _organ(_SCT.Scapula),
     Organ.CLAVICLES: _organ(_SCT.Clavicle),
     Organ.HUMERI: _organ(_SCT.Humerus),
-    Organ.HIP_BONES: _organ(_SCT.BoneStructureOfPelvis),
+    Organ.HIP_BONES: _organ(_SCT.Hip),
     Organ.SACRUM: _organ(_SCT.Sacrum),
     Organ.FEMORA: _organ(_SCT.Femur),
     Organ.SKULL: _organ(_SCT.Skull),
     Organ.SPINAL_CORD: _organ(_SCT.SpinalCord),
-    Organ.MUSCLE: _organ(_SCT.SkeletalMuscle),
+    Organ.MUSCLE: _organ(_SCT.MuscleTissue, category=_TISSUE),
     Organ.FAT: _organ(_SCT.AdiposeTissue, category=_TISSUE),
     Organ.SKIN: _organ(_SCT.Skin),
     Organ.BREASTS: _organ(_SCT.Breast),
     Organ.PLEURAL_EFFUSION: _organ(_SCT.PleuralEffusion, category=_SUBSTANCE),
     Organ.TESTES: _organ(_SCT.Testis),
 }
-"""Codes of every organ. The heart's chambers have no code of their own in DICOM and take the heart's."""
+"""Codes of every organ. The heart's chambers have none of their own in DICOM's groups and take the heart's; those of the
+myocardium and of a pleural effusion stand in other groups than CID 7151, which may be extended."""
