@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from fdglung.errors import OutputExistsError, OutputWriteError
 from fdglung.phantom import SphereLesion, simple_thorax, write_dicom
-from fdglung.phantom import writer as writer_module
+from fdglung.phantom.writer import simple as writer_module
 
 SMALL = {"ct_matrix": 64, "pet_matrix": 64, "slice_spacing_mm": 8.0}
 
