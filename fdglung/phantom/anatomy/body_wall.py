@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fdglung.phantom.anatomy import abdominal_muscles, arms, neck_muscles, thoracic_muscles
+from fdglung.phantom.anatomy import abdominal_muscles, arms, neck_muscles, pelvis, thoracic_muscles
 from fdglung.phantom.anatomy.body_surface import SKIN_MM, TRUNK_BOX, BodySurface
 from fdglung.phantom.anatomy.solids import grown, noise
 from fdglung.phantom.frame import BodyFrame
@@ -37,14 +37,18 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     for layer in (0, 1, 2):
         yield from abdominal_muscles.layer(subject, surface, grain, layer)
         yield from thoracic_muscles.layer(subject, surface, grain, layer)
-    yield from abdominal_muscles.thighs(surface, grain)
+    yield from abdominal_muscles.hips(surface, grain)
     yield from neck_muscles.parts(subject, surface, grain)
     yield from thoracic_muscles.girdle(subject, surface, grain)
     yield from arms.parts(subject, grain)
 
 
 def deep_parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
-    """Yield psoas, iliacus, crura and the diaphragm's sheet: to be painted after the abdominal cavity's fat."""
+    """Yield hip bones and femora, psoas, iliacus, the loins' muscles, crura and the diaphragm's sheet.
+
+    To be painted after the abdominal cavity's fat, into which they reach, and before the organs.
+    """
+    yield from pelvis.parts(subject)
     yield from abdominal_muscles.deep(subject, frame, muscle_grain(subject))
 
 

@@ -14,7 +14,7 @@ from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Grid, Solid
 from fdglung.phantom.subject import Subject
 
-WIDTH_MM, RISE_MM, SHELL_MM = 420.0, 26.0, 1.4
+WIDTH_MM, RISE_MM, SHELL_MM = 420.0, 26.0, 2.2
 """Width of the table's top, rise of its edges above its middle, thickness of its shell (round figures)."""
 
 _DEPTH_MM = 42.0

@@ -33,10 +33,10 @@ def parts(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[P
 
     def nape(x: Array, y: Array, z: Array) -> Array:
         skin = surface.skin(x, y, z)
-        return meet(skin + np.float32(9), between(z, 112, 196), np.float32(58) - y, np.hypot(x, y - 40) - 66)
+        return meet(skin + np.float32(9), between(z, 106, 196), np.float32(46) - y + np.float32(0.2) * np.abs(x))
 
     yield Part(
-        Tissue.MUSCLE, Solid(nape, ((-60.0, 60.0), (30.0, 120.0), (112.0, 200.0))), Organ.MUSCLE, hu_offset=grain
+        Tissue.MUSCLE, Solid(nape, ((-85.0, 85.0), (30.0, 120.0), (105.0, 200.0))), Organ.MUSCLE, hu_offset=grain
     )
 
     def cape(x: Array, y: Array, z: Array) -> Array:

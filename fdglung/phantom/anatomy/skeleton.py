@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fdglung.phantom.anatomy import pelvis, ribs, shoulder, skull, spine
+from fdglung.phantom.anatomy import ribs, shoulder, skull, spine
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.raster import Part
 from fdglung.phantom.subject import Subject
 
 
 def skeleton_outer(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
-    """Yield ribs, shoulder girdle, humeri, hip bones, femora and skull: to be painted before the cavities."""
+    """Yield ribs, shoulder girdle, humeri and skull: to be painted before the cavities."""
     yield from ribs.parts(subject)
     yield from shoulder.parts(subject)
-    yield from pelvis.parts(subject)
     yield from skull.parts(subject)
 
 

@@ -109,9 +109,22 @@ def bone(
 
 
 def muscle(solid: Solid, grain: Distance, *, rim_mm: float = 1.3) -> Iterator[Part]:
-    """Yield a muscle with a rim of fat around it, which parts it from what was painted before."""
-    yield Part(Tissue.FAT, grown(solid, rim_mm))
-    yield Part(Tissue.MUSCLE, solid, Organ.MUSCLE, hu_offset=grain)
+    """Yield a muscle of slightly wavy form with a broken rim of fat, which parts it from what was painted before."""
+
+    def wavy(x: Array, y: Array, z: Array) -> Array:
+        wave = np.sin(x * np.float32(0.11) + 1.5 * np.sin(z * np.float32(0.07))) * np.sin(y * np.float32(0.13) + 0.05 * z)
+        result: Array = solid.distance(x, y, z) + np.float32(2.2) * wave
+        return result
+
+    def rim(x: Array, y: Array, z: Array) -> Array:
+        width = np.float32(0.75) + np.sin(np.float32(0.10) * x - np.float32(0.07) * y + np.float32(0.05) * z)
+        result: Array = wavy(x, y, z) - np.float32(rim_mm) * width
+        return result
+
+    box = grown(solid, 2.5 + 2 * rim_mm).box
+    if rim_mm > 0:
+        yield Part(Tissue.FAT, Solid(rim, box))
+    yield Part(Tissue.MUSCLE, Solid(wavy, box), Organ.MUSCLE, hu_offset=grain)
 
 
 def remembered(function: Callable[[Array, Array, Array], tuple[Array, ...]]) -> Callable[..., tuple[Array, ...]]:

@@ -140,7 +140,7 @@ def parts(subject: Subject) -> Iterator[Part]:
         # basivertebral vein: a darker wedge in the back of the middle
         vein = np.exp(-((height / 4) ** 2) - (across / 4) ** 2) * np.clip((deep + 8) / 14, 0, 1)
         rims = (np.abs(height) / half) ** 4
-        result: Array = loss + 14 * grain(x, y, z) - np.float32(55) * vein + np.float32(40) * np.minimum(rims, 1)
+        result: Array = loss + 14 * grain(x, y, z) - np.float32(55) * vein + np.float32(15) * np.minimum(rims, 1)
         return result
 
     disc_part = Solid(lambda x, y, z: meet(column.discs(x, y, z), between(z, -358, 158)), _BOX)

@@ -32,18 +32,16 @@ def girdle(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[
     for side in (RIGHT, LEFT):
         blade = shoulder.blade(subject, side)
         tip = shoulder.points(subject, side)
-        for solid in (
+        for solid, rim in (
             # teres major and latissimus: to the humerus' front, the axilla's hind fold
-            chain(
-                (tip["inferior"], tip["axilla_back"], tip["humerus"]), (16 * thick, 22 * thick, 12 * thick)
-            ),
+            (chain((tip["inferior"], tip["axilla_back"], tip["humerus"]), (16 * thick, 22 * thick, 12 * thick)), 0.0),
             # deltoid's hind part
-            chain((tip["acromion"], tip["humerus"]), (17 * thick, 14 * thick)),
-            plate(shifted(blade, -side * (3.0 + 8.5 * thick), shrink=0.02), 8.0 * thick),
-            plate(shifted(blade, side * (3.0 + 7.5 * thick), shrink=0.02), 7.5 * thick),
-            chain((tip["superior"], tip["supraspinous"], tip["acromion"]), (9 * thick, 12 * thick, 8)),
+            (chain((tip["acromion"], tip["humerus"]), (17 * thick, 14 * thick)), 1.0),
+            (plate(shifted(blade, -side * (2.0 + 8.5 * thick), shrink=0.02), 8.0 * thick), 1.2),
+            (plate(shifted(blade, side * (2.0 + 7.5 * thick), shrink=0.02), 7.5 * thick), 1.2),
+            (chain((tip["superior"], tip["supraspinous"], tip["acromion"]), (9 * thick, 12 * thick, 8)), 1.0),
         ):
-            yield from muscle(_within(solid, surface), grain)
+            yield from muscle(_within(solid, surface), grain, rim_mm=rim)
         # pectoralis towards the humerus: the front fold
         fold = chain((*mirrored(((80, -80, 26),), side), tip["axilla_front"], tip["humerus"]), (10, 14 * thick, 9))
         yield from muscle(_within(fold, surface), grain, rim_mm=0.3)
@@ -108,7 +106,7 @@ def _outer(surface: BodySurface) -> Distance:
         )
         # the hind mass: everything outside serratus and ribs that is not the axilla's fat
         floor = np.where(z > -150, np.float32(17.8), np.float32(11.5))
-        start = 0.52 - 0.25 * np.clip((z - 10) / 60, 0, 1)
+        start = 0.46 - 0.26 * np.clip((z + 80) / 60, 0, 1)
         stop = 1.72 - 0.42 * np.clip((z + 70) / 80, 0, 1)
         dorsal = meet(
             floor - wall, hull + 0.5, between(angle * _ARC, start * _ARC, stop * _ARC), between(z, -228, 112)
@@ -137,7 +135,7 @@ def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
         ax - _ERECTOR_CENTRE(z), y - spine_y(z) - _ERECTOR_BACK(z), _ERECTOR_X(z), _ERECTOR_Y(z) * (0.5 + 0.5 * thick)
     )
     groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.float32(8.5), np.float32(13))
-    return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-462) - z, column.shape))
+    return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-412) - z, column.shape))
 
 
 def erector(surface: BodySurface) -> Distance:
