@@ -22,23 +22,23 @@ FLOOR_MM = -508.0
 
 
 def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
-    """Yield the lining of the abdominal cavity (diaphragm, psoas, muscle within the pelvis) and its fat.
+    """Yield the muscle that lines the lesser pelvis, and the fat of the abdominal cavity.
 
-    It is painted over body wall and bones, before the lungs.
+    It is painted over body wall and bones, before psoas, iliacus and diaphragm, and before the lungs.
     """
-    thick = DIAPHRAGM_MM * (1.1 if subject.sex == "M" else 0.9)
 
     def lining(x: Array, y: Array, z: Array) -> Array:
-        return _roof(_trunk(x, y, z), x, y, frame.organ_z(z), 0.0)
+        return smooth_intersection(_trunk(x, y, z), z + np.float32(408), 8)
 
     def fat(x: Array, y: Array, z: Array) -> Array:
-        room = _roof(_trunk(x, y, z) + np.float32(2.5), x, y, frame.organ_z(z), thick)
-        return smooth_intersection(room, -behind(subject, x, y, z), 6)
+        room = _trunk(x, y, z) + _inset(subject, z)
+        room = smooth_intersection(room, landmarks.below_dome(x, y, frame.organ_z(z)) + np.float32(1.5), 4)
+        return smooth_intersection(room, -_column(subject, x, y, z), 6)
 
-    box = ((-175.0, 175.0), (-135.0, 125.0), (FLOOR_MM - 14, -30.0))
-    yield Part(Tissue.MUSCLE, Solid(lining, box), Organ.MUSCLE)
+    low = ((-80.0, 80.0), (-75.0, 85.0), (FLOOR_MM - 14, -400.0))
+    yield Part(Tissue.MUSCLE, Solid(lining, low), Organ.MUSCLE)
+    box = ((-160.0, 160.0), (-125.0, 112.0), (FLOOR_MM - 14, -30.0))
     yield Part(Tissue.VISCERAL_FAT, Solid(fat, box), Organ.FAT)
-    yield _crura(frame)
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
@@ -59,55 +59,64 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 def behind(subject: Subject, x: Array, y: Array, z: Array) -> Array:
-    """Signed distance to what no organ of the abdomen may enter at the back: spine, psoas, quadratus lumborum."""
-    build = np.float32(1.0 if subject.sex == "M" else 0.86)
-    axis = landmarks.spine_y(z)
-    spine = smooth_intersection(np.abs(x) - np.float32(23), axis - np.float32(17) - y, 14)
-    side = np.abs(x) - _PSOAS_X(z)
-    radius = _PSOAS_R(z) * build
-    psoas = np.hypot(side, (y - _PSOAS_Y(z)) * np.float32(0.85)) - radius
-    flank = np.hypot((np.abs(x) - np.float32(58)) * np.float32(0.4), y - axis - np.float32(34)) - _FLANK_R(z) * build
-    result: Array = np.minimum(np.minimum(spine, psoas), flank)
+    """Signed distance to what no organ of the abdomen may enter at the back: spine, psoas, iliacus, flank muscle."""
+    build = np.float32(1.0 if subject.sex == "M" else 0.88)
+    ax = np.abs(x)
+    psoas = np.hypot(ax - _PSOAS_X(z), y - _PSOAS_Y(z)) - _PSOAS_R(z) * build
+    iliacus = np.hypot(ax - _ILIACUS_X(z), y - _ILIACUS_Y(z)) - _ILIACUS_R(z) * build
+    result: Array = np.minimum(_column(subject, x, y, z), np.minimum(psoas, iliacus))
     return result
 
 
-_PSOAS_X = profile((-520, -440, -400, -356, -320, -280, -240, -200), (72, 67, 60, 49, 44, 39, 33, 27))
-_PSOAS_Y = profile((-520, -440, -400, -356, -320, -280, -240, -200), (-44, -22, 4, 30, 37, 41, 47, 54))
-_PSOAS_R = profile((-520, -440, -400, -356, -320, -280, -240, -190), (14, 17, 19, 22, 21, 17, 10, -4))
-_FLANK_R = profile((-420, -350, -300, -250, -210), (4, 14, 13, 8, -6))
+# along the lines that the body wall gives these muscles
+_PSOAS_Z = (-505, -470, -425, -385, -340, -290, -240, -205, -190)
+_PSOAS_X = profile(_PSOAS_Z, (96, 84, 70, 58, 47, 39, 31, 22, 20), smooth_mm=16)
+_PSOAS_Y = profile(_PSOAS_Z, (32, 15, 26, 43, 51, 52, 66, 70, 70), smooth_mm=16)
+_PSOAS_R = profile(_PSOAS_Z, (9, 16, 18, 20, 20, 17, 11, 6, -8), smooth_mm=16)
+_ILIACUS_Z = (-440, -428, -392, -352, -318, -300)
+_ILIACUS_X = profile(_ILIACUS_Z, (80, 82, 92, 102, 112, 114), smooth_mm=16)
+_ILIACUS_Y = profile(_ILIACUS_Z, (-24, -22, 0, 14, 14, 14), smooth_mm=16)
+_ILIACUS_R = profile(_ILIACUS_Z, (8, 13, 14, 11, 7, -6), smooth_mm=16)
+_FLANK_R = profile((-330, -305, -250, -210, -195), (-4, 11, 11, 7, -6), smooth_mm=16)
+_PELVIS_X = profile((-520, -470, -440, -420, -405, -392), (50, 52, 53, 58, 76, 110), smooth_mm=12)
+_CAVA_X = profile((-350, -325, -280, -185, -150), (-12, -20, -23, -27, -26))
+_CAVA_Y = profile((-350, -325, -280, -230, -185, -150), (20, 19, 20, 18, 10, 2))
+_AORTA_X = profile((-330, -240, -165, -120), (4, 4, 12, 20))
+_AORTA_Y = profile((-330, -280, -240, -205, -165, -120), (14, 16, 21, 26, 38, 47))
+
+
+def _column(subject: Subject, x: Array, y: Array, z: Array) -> Array:
+    """Spine, and the muscles of the flank beside it."""
+    build = np.float32(1.0 if subject.sex == "M" else 0.88)
+    axis = landmarks.spine_y(z)
+    spine = smooth_intersection(np.abs(x) - np.float32(23), axis - np.float32(15) - y, 14)
+    flank = np.hypot((np.abs(x) - 62) * np.float32(0.55), y - axis - np.float32(24)) - _FLANK_R(z) * build
+    result: Array = np.minimum(spine, flank)
+    return result
+
+
+def _inset(subject: Subject, z: Array) -> Array:
+    """Depth of the fat's surface under the inner wall: the belly of the lean is flat, that of women flatter."""
+    lean = float(np.clip(3.5 - 0.5 * (subject.body_mass_index - 22), 0, 6)) + (1.5 if subject.sex == "F" else 0.0)
+    pelvis = np.float32(6) * np.clip((np.float32(-395) - z) / 20, 0, 1)
+    return np.float32(1.5) + np.float32(lean) * np.clip((np.float32(-215) - z) / 40, 0, 1) * (pelvis < 3) + pelvis
 
 
 def _trunk(x: Array, y: Array, z: Array) -> Array:
-    """Inner wall of cage and belly, closed below by the funnel of the pelvic floor."""
+    """Inner wall of cage and belly, narrowed between the acetabula, closed below by the funnel of the pelvic floor."""
     wall = smooth_intersection(landmarks.belly(x, y, z), landmarks.cage(x, y, z), 6)
+    across = np.abs(x)
+    rami = np.maximum(np.float32(-50) + np.float32(0.42) * across - y, np.float32(20) * (z + 432) / 20)
+    pelvis = smooth_intersection(across - _PELVIS_X(z), rami, 10)
     floor = np.float32(FLOOR_MM) + np.float32(0.006) * (x * x + (y - 10) * (y - 10)) - z
-    return smooth_intersection(wall, floor * np.float32(0.8), 14)
-
-
-def _roof(wall: Array, x: Array, y: Array, organ_z: Array, depth_mm: float) -> Array:
-    return smooth_intersection(wall, landmarks.below_dome(x, y, organ_z) + np.float32(depth_mm), 4)
+    return smooth_intersection(smooth_intersection(wall, pelvis, 10), floor * np.float32(0.8), 14)
 
 
 def _free(subject: Subject, x: Array, y: Array, z: Array, organ_z: Array) -> Array:
-    """Where organs may lie: the cavity without what is behind it, nor the room of aorta, vena cava and crura."""
-    room = _roof(_trunk(x, y, z) + np.float32(2.0), x, y, organ_z, DIAPHRAGM_MM)
-    front = landmarks.spine_y(z) - np.float32(17)
-    aorta = np.maximum(np.hypot(x - 9, y - front + 11) - np.float32(14), np.float32(-332) - z)
-    cava = np.maximum(np.hypot(x + 22, y - front + 7) - np.float32(13), np.abs(z + 272) - np.float32(76))
-    crura = np.maximum(np.hypot(x * np.float32(0.55), y - front) - np.float32(15), np.float32(-250) - z)
-    taken = np.minimum(np.minimum(aorta, cava), np.minimum(crura, behind(subject, x, y, z)))
+    """Where organs may lie: the cavity without what is behind it, nor the room of aorta and vena cava."""
+    room = _trunk(x, y, z) + np.maximum(_inset(subject, z) - np.float32(0.5), 0)
+    room = smooth_intersection(room, landmarks.below_dome(x, y, organ_z) + np.float32(DIAPHRAGM_MM), 4)
+    aorta = np.maximum(np.hypot(x - _AORTA_X(z), y - _AORTA_Y(z)) - np.float32(14), np.float32(-332) - z)
+    cava = np.maximum(np.hypot(x - _CAVA_X(z), y - _CAVA_Y(z)) - np.float32(12), np.abs(z + 272) - np.float32(78))
+    taken = np.minimum(np.minimum(aorta, cava), behind(subject, x, y, z))
     return np.maximum(room, np.float32(1) - taken)
-
-
-def _crura(frame: BodyFrame) -> Part:
-    """Right and left crus: two straps on the front of the spine, on either side of the aorta."""
-
-    def distance(x: Array, y: Array, z: Array) -> Array:
-        level = np.clip((z + 200) / 60, -1, 1)
-        front = landmarks.spine_y(z) - np.float32(21) - np.float32(5) * level
-        right = np.hypot((x + 8 - 4 * level) * np.float32(0.7), y - front) - np.float32(6.0) - np.float32(2) * level
-        left = np.hypot((x - 24 + 2 * level) * np.float32(0.8), y - front) - np.float32(5.0) - np.float32(2) * level
-        return np.maximum(np.minimum(right, left), np.abs(z + 205) - np.float32(65))
-
-    del frame  # crura cling to the spine: they do not move
-    return Part(Tissue.MUSCLE, Solid(distance, ((-40.0, 50.0), (-20.0, 70.0), (-272.0, -138.0))), Organ.MUSCLE)
