@@ -78,7 +78,7 @@ _ILIACUS_X = profile(_ILIACUS_Z, (80, 82, 92, 102, 112, 114), smooth_mm=16)
 _ILIACUS_Y = profile(_ILIACUS_Z, (-24, -22, 0, 14, 14, 14), smooth_mm=16)
 _ILIACUS_R = profile(_ILIACUS_Z, (8, 13, 14, 11, 7, -6), smooth_mm=16)
 _FLANK_R = profile((-330, -305, -250, -210, -195), (-4, 11, 11, 7, -6), smooth_mm=16)
-_PELVIS_X = profile((-520, -470, -440, -420, -405, -392), (50, 52, 53, 58, 76, 110), smooth_mm=12)
+_PELVIS_X = profile((-520, -470, -440, -420, -405, -392, -380), (50, 52, 53, 58, 76, 110, 250), smooth_mm=12)
 _CAVA_X = profile((-350, -325, -280, -185, -150), (-12, -20, -23, -27, -26))
 _CAVA_Y = profile((-350, -325, -280, -230, -185, -150), (20, 19, 20, 18, 10, 2))
 _AORTA_X = profile((-330, -240, -165, -120), (4, 4, 12, 20))
@@ -106,7 +106,7 @@ def _trunk(x: Array, y: Array, z: Array) -> Array:
     """Inner wall of cage and belly, narrowed between the acetabula, closed below by the funnel of the pelvic floor."""
     wall = smooth_intersection(landmarks.belly(x, y, z), landmarks.cage(x, y, z), 6)
     across = np.abs(x)
-    rami = np.maximum(np.float32(-50) + np.float32(0.42) * across - y, np.float32(20) * (z + 432) / 20)
+    rami = np.minimum(np.float32(-50) + np.float32(0.42) * across - y, np.float32(-432) - z)
     pelvis = smooth_intersection(across - _PELVIS_X(z), rami, 10)
     floor = np.float32(FLOOR_MM) + np.float32(0.006) * (x * x + (y - 10) * (y - 10)) - z
     return smooth_intersection(smooth_intersection(wall, pelvis, 10), floor * np.float32(0.8), 14)
