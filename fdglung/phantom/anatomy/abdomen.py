@@ -28,10 +28,10 @@ def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     """
 
     def lining(x: Array, y: Array, z: Array) -> Array:
-        return smooth_intersection(_trunk(x, y, z), z + np.float32(408), 8)
+        return np.maximum(smooth_intersection(_trunk(x, y, z), z + np.float32(418), 8), -22 - y)
 
     def fat(x: Array, y: Array, z: Array) -> Array:
-        room = _trunk(x, y, z) + _inset(subject, z)
+        room = _trunk(x, y, z) + _inset(z)
         room = smooth_intersection(room, landmarks.below_dome(x, y, frame.organ_z(z)) + np.float32(1.5), 4)
         return smooth_intersection(room, -_column(subject, x, y, z), 6)
 
@@ -78,7 +78,7 @@ _ILIACUS_X = profile(_ILIACUS_Z, (80, 82, 92, 102, 112, 114), smooth_mm=16)
 _ILIACUS_Y = profile(_ILIACUS_Z, (-24, -22, 0, 14, 14, 14), smooth_mm=16)
 _ILIACUS_R = profile(_ILIACUS_Z, (8, 13, 14, 11, 7, -6), smooth_mm=16)
 _FLANK_R = profile((-330, -305, -250, -210, -195), (-4, 11, 11, 7, -6), smooth_mm=16)
-_PELVIS_X = profile((-520, -470, -440, -420, -405, -392, -380), (50, 52, 53, 58, 76, 110, 250), smooth_mm=12)
+_PELVIS_X = profile((-520, -470, -440, -420, -405, -392, -380), (50, 53, 55, 63, 86, 120, 250), smooth_mm=12)
 _CAVA_X = profile((-350, -325, -280, -185, -150), (-12, -20, -23, -27, -26))
 _CAVA_Y = profile((-350, -325, -280, -230, -185, -150), (20, 19, 20, 18, 10, 2))
 _AORTA_X = profile((-330, -240, -165, -120), (4, 4, 12, 20))
@@ -95,26 +95,24 @@ def _column(subject: Subject, x: Array, y: Array, z: Array) -> Array:
     return result
 
 
-def _inset(subject: Subject, z: Array) -> Array:
-    """Depth of the fat's surface under the inner wall: the belly of the lean is flat, that of women flatter."""
-    lean = float(np.clip(3.5 - 0.5 * (subject.body_mass_index - 22), 0, 6)) + (1.5 if subject.sex == "F" else 0.0)
-    pelvis = np.float32(6) * np.clip((np.float32(-395) - z) / 20, 0, 1)
-    return np.float32(1.5) + np.float32(lean) * np.clip((np.float32(-215) - z) / 40, 0, 1) * (pelvis < 3) + pelvis
+def _inset(z: Array) -> Array:
+    """Depth of the fat under the inner wall: more where muscle lines the lesser pelvis."""
+    return np.asarray(np.float32(1.2) + np.float32(6) * np.clip((np.float32(-408) - z) / 20, 0, 1), np.float32)
 
 
 def _trunk(x: Array, y: Array, z: Array) -> Array:
     """Inner wall of cage and belly, narrowed between the acetabula, closed below by the funnel of the pelvic floor."""
     wall = smooth_intersection(landmarks.belly(x, y, z), landmarks.cage(x, y, z), 6)
     across = np.abs(x)
-    rami = np.minimum(np.float32(-50) + np.float32(0.42) * across - y, np.float32(-432) - z)
-    pelvis = smooth_intersection(across - _PELVIS_X(z), rami, 10)
+    rami = np.minimum(np.float32(-50) + np.float32(0.0065) * x * x - y, np.float32(-432) - z)
+    pelvis = smooth_intersection(across - _PELVIS_X(z), rami, 16)
     floor = np.float32(FLOOR_MM) + np.float32(0.006) * (x * x + (y - 10) * (y - 10)) - z
-    return smooth_intersection(smooth_intersection(wall, pelvis, 10), floor * np.float32(0.8), 14)
+    return smooth_intersection(smooth_intersection(wall, pelvis, 24), floor * np.float32(0.8), 14)
 
 
 def _free(subject: Subject, x: Array, y: Array, z: Array, organ_z: Array) -> Array:
     """Where organs may lie: the cavity without what is behind it, nor the room of aorta and vena cava."""
-    room = _trunk(x, y, z) + np.maximum(_inset(subject, z) - np.float32(0.5), 0)
+    room = _trunk(x, y, z) + _inset(z)
     room = smooth_intersection(room, landmarks.below_dome(x, y, organ_z) + np.float32(DIAPHRAGM_MM), 4)
     aorta = np.maximum(np.hypot(x - _AORTA_X(z), y - _AORTA_Y(z)) - np.float32(14), np.float32(-332) - z)
     cava = np.maximum(np.hypot(x - _CAVA_X(z), y - _CAVA_Y(z)) - np.float32(12), np.abs(z + 272) - np.float32(78))

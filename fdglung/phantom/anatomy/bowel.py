@@ -25,9 +25,9 @@ def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     rng = subject.rng(47)
     male = subject.sex == "M"
     spread = np.exp(0.16 * np.clip(rng.standard_normal(2), -2, 2))
-    colon, colon_fields = _colon(room, rng, float((820 if male else 720) * spread[0]))
+    colon, colon_fields = _colon(room, rng, float((850 if male else 740) * spread[0]))
     room.take(colon_fields[0], gap_mm=1.5)
-    loops, loop_fields, points = _loops(subject, room, rng, float((1250 if male else 1050) * spread[1]))
+    loops, loop_fields, points = _loops(subject, room, rng, float((1350 if male else 1120) * spread[1]))
     yield _mesentery(rng, points)
     yield from _painted_loops(room, rng, loops, loop_fields)
     yield from _painted_colon(room, rng, colon, colon_fields)
@@ -135,8 +135,8 @@ def _loops(
     cell = STEP_MM**3 * Place.at(room.frame, (0, -20, -320)).volume / 1000
     x, y, z = np.broadcast_arrays(room.x, room.y, room.z)
     # the compartment: below the transverse colon's root, before the spine, between the flanks, down to the pelvis
-    home = (room.bound < 0) & (np.abs(x) < 104) & (z < -226) & (z > -468)
-    home &= (z < -262) | (x > 8)
+    home = (room.bound < 0) & (np.abs(x) < 108) & (z < -216) & (z > -468)
+    home &= (z < -258) | (x > 8)
     home &= y < 34 + 12 * (z < -390)
     volume_ml = min(volume_ml, 0.80 * float(home.sum()) * cell)
     scale = np.asarray(Place.at(room.frame, (0, -20, -320)).scale)

@@ -55,8 +55,9 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
         yield from _eye(side, rng)
 
 
+_ORBIT = ellipsoid((33, -66, 222), (20, 26, 18))
 _CORE = ellipsoid((26, 14, 268), (15, 42, 13))
-_FLOOR_FRONT = profile((-80, -30, -16, 20, 60, 90), (238, 234, 216, 214, 236, 240), smooth_mm=10)
+_FLOOR_FRONT = profile((-80, -30, -16, 20, 60, 90), (227, 228, 216, 214, 236, 240), smooth_mm=10)
 
 
 def _cerebrum(rind_mm: np.float32) -> Distance:
@@ -67,7 +68,8 @@ def _cerebrum(rind_mm: np.float32) -> Distance:
         floor = (_FLOOR_FRONT(y) + middle - z) * np.float32(0.8)
         cut = smooth_intersection(room, floor, 10)
         gap = np.maximum(np.abs(x) - np.float32(1.0) - np.float32(0.4) * rind_mm, _callosum(y) - z)
-        return np.maximum(cut, -gap)
+        orbit = _ORBIT.distance(np.abs(x), y, z) - np.float32(3)
+        return np.maximum(np.maximum(cut, -gap), -orbit)
 
     return distance
 
@@ -128,7 +130,7 @@ def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
 
 def _eye(side: int, rng: np.random.Generator) -> Iterator[Part]:
     """Globe, lens, optic nerve and straight muscles in the orbit's fat."""
-    centre = np.array((side * 33.0, -78.0, 222.0)) + 0.6 * rng.standard_normal(3)
+    centre = np.array((side * 33.0, -75.0, 222.0)) + 0.6 * rng.standard_normal(3)
     apex = np.array((side * 20.0, -34.0, 224.0))
     for across, up in ((9.0, 0.0), (-9.0, 0.0), (0.0, 9.0), (0.0, -9.0)):
         belly = 0.55 * centre + 0.45 * apex + (across * 1.1, 0, up * 1.1)

@@ -45,13 +45,13 @@ def adrenals(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     for side, organ in ((RIGHT, Organ.RIGHT_ADRENAL), (LEFT, Organ.LEFT_ADRENAL)):
         centre = np.array((-39.0, 38.0, -203.0) if side == RIGHT else (35.0, 29.0, -208.0))
         place = Place.at(room.frame, centre + 2 * np.clip(rng.standard_normal(3), -2, 2))
-        body = capsule((side * -2, -9, 10), (side * 3, -2, -13), 2.7 * thick)
+        body = capsule((side * -2, -9, 10), (side * 3, -2, -14), 3.4 * thick)
         solids = [body]
         for out, back in ((1.0, 16.0), (10.0, 12.0)):
             for level in (-12.0, -6.0, 0.0, 6.0):
                 start = (side * (1 - level * 0.1), -5 - level * 0.2, level)
                 stop = (side * (out + 2), back - 4 - level * 0.5, level - 5)
-                solids.append(capsule(start, stop, 2.5 * thick, end_radius=1.7 * thick))
+                solids.append(capsule(start, stop, 3.0 * thick, end_radius=2.2 * thick))
 
         def limbs(x: Array, y: Array, z: Array, place: Place = place, solids: list = solids) -> Array:  # type: ignore[type-arg]
             u, v, w = place.mm(x, y, z)

@@ -43,7 +43,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 _Spots = Sequence[tuple[tuple[float, float, float], tuple[float, float, float]]]
-_PAROTID: _Spots = (((54, 6, 180), (6.5, 17, 25)), ((48, 17, 182), (9, 8, 20)))
+_PAROTID: _Spots = (((51, 8, 176), (6.5, 19, 30)), ((45, 18, 180), (9, 9, 22)))
 _SUBMANDIBULAR: _Spots = (((28, -19, 139), (9.5, 15, 12)), ((24, -28, 143), (6, 10, 8)))
 
 
@@ -66,9 +66,11 @@ def _gland(
 
     def free(x: Array, y: Array, z: Array) -> Array:
         p = place.mm(x, y, z)
-        return smooth_union(lobes[0].distance(*p), lobes[1].distance(*p), 6) + np.float32(0.7) * bump(*p)
+        gland = smooth_union(lobes[0].distance(*p), lobes[1].distance(*p), 6) + np.float32(0.7) * bump(*p)
+        # flat under the skin of the cheek
+        return smooth_intersection(gland, np.abs(x) - np.float32(58), 4)
 
-    box = place.box(((-22.0, 22.0), (-30.0, 30.0), (-32.0, 32.0)))
+    box = place.box(((-22.0, 22.0), (-30.0, 30.0), (-40.0, 40.0)))
     grown = _to_volume(free, box, place.volume, volume_ml)
     texture = ripple(rng, 6)
     return Part(tissue, Solid(grown, box), organ, hu_offset=lambda x, y, z: np.float32(6) * texture(x, y, z))
@@ -176,7 +178,7 @@ def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Par
         return np.maximum(ring, np.abs(z - 138 - tall * np.float32(0.5)) - tall)
 
     def soft(x: Array, y: Array, z: Array) -> Array:
-        level = np.sqrt((x / 19) ** 2 + ((y - 1) / 19) ** 2) / size
+        level = np.sqrt((x / 17) ** 2 + ((y - 1) / 17) ** 2) / size
         return np.maximum((level - 1) * 18, np.abs(z - 152) - np.float32(15))
 
     def air(x: Array, y: Array, z: Array) -> Array:
