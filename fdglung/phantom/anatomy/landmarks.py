@@ -93,3 +93,12 @@ def below_dome(x: Array, y: Array, organ_z: Array) -> Array:
     """Signed distance to what lies under the diaphragm, negative below it."""
     result: Array = (organ_z - dome(x, y)) * np.float32(0.72)
     return result
+
+
+def skull_inner(x: Array, y: Array, z: Array) -> Array:
+    """Signed distance to the inner surface of the skull's vault: an ellipsoid, its base not yet taken away."""
+    p, q, r = x / np.float32(68), (y - np.float32(12)) / np.float32(85), (z - np.float32(257)) / np.float32(70)
+    level = np.sqrt(p * p + q * q + r * r)
+    slope = np.sqrt((p / np.float32(68)) ** 2 + (q / np.float32(85)) ** 2 + (r / np.float32(70)) ** 2)
+    result: Array = (level - 1) * (level + np.float32(1e-6)) / (slope + np.float32(1e-8))
+    return result
