@@ -125,7 +125,7 @@ def _batch(
 ) -> tuple[Indices, Array]:
     """Return voxels and shares of tubes whose windows (from `first`) are of one size."""
     width = np.float32(grid.spacing_mm[0])
-    offsets = []
+    offsets: list[Array] = []
     for axis, count in enumerate(extent):
         parts = layers if axis == 2 else 1
         fine = (np.arange(count * parts) + 0.5) / parts - 0.5
@@ -135,11 +135,11 @@ def _batch(
     square = np.maximum((along**2).sum(axis=1), np.float32(1e-6))[:, None, None, None]
     x, y, z = offsets[0][:, None, None, :], offsets[1][:, None, :, None], offsets[2][:, :, None, None]
     a = along[:, :, None, None, None]
-    dot = (y * a[:, 1] + z * a[:, 2]) + x * a[:, 0]
-    gap = (y * y + z * z) + x * x
-    t = dot / square
+    dot: Array = (y * a[:, 1] + z * a[:, 2]) + x * a[:, 0]
+    gap: Array = (y * y + z * z) + x * x
+    t: Array = dot / square
     np.clip(t, 0, 1, out=t)
-    dot *= 2
+    dot *= np.float32(2)
     dot -= t * square
     dot *= t
     gap -= dot
