@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from fdglung.phantom.shapes import Array, Box, Grid, Solid, profile
 from fdglung.phantom.subject import Subject
@@ -128,8 +129,11 @@ class BodyFrame:
         return Solid(distance, box)
 
     def _bend(self, points: Points) -> Points:
-        bases = [_basis(points[:, a], _CONTROL_LOW[a], _CONTROL_COUNT[a]) for a in range(3)]
-        bent: Points = np.einsum("czyx,nx,ny,nz->nc", self._control, bases[0], bases[1], bases[2], optimize=True)
+        places = ((points - _CONTROL_LOW) / _CONTROL_MM).T[::-1]
+        bent: Points = np.stack(
+            [ndimage.map_coordinates(part, places, order=3, mode="grid-constant", prefilter=False) for part in self._control],
+            axis=1,
+        )
         return bent
 
 
