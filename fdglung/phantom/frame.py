@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from fdglung.phantom.shapes import Array, Box, Grid, Solid, profile
 from fdglung.phantom.subject import Subject
@@ -11,8 +12,8 @@ from fdglung.phantom.subject import Subject
 Points = npt.NDArray[np.float64]
 
 CANONICAL_HEIGHT_CM = 176.0
-CANONICAL_BREATH = 0.6
-DOME_EXCURSION_MM = 75.0
+CANONICAL_BREATH = 0.9
+DOME_EXCURSION_MM = 90.0
 """Way of the diaphragm's domes from residual volume to total lung capacity (round figure)."""
 
 _CONTROL_MM = 75.0
@@ -45,8 +46,8 @@ class BodyFrame:
         fat = float(np.clip(bmi - 24, -6, 16))
         deep_belly = deep * (1 + 0.030 * fat * (1.15 if male else 0.9))
         across_belly = across * (1 + 0.015 * fat)
-        # the chest widens by about a twentieth from residual volume to total lung capacity
-        chest = 1 + 0.06 * (self.breath - CANONICAL_BREATH)
+        # from residual volume to total lung capacity the chest widens by a tenth and deepens by a fifth (round figures)
+        chest = 1 + 0.12 * (self.breath - CANONICAL_BREATH)
         heights = (-600, -480, -380, -260, -120, -30, 120, 160, 340)
         hips = 1.0 if male else 1.05
         head = 0.5 + 0.5 * height
@@ -128,8 +129,11 @@ class BodyFrame:
         return Solid(distance, box)
 
     def _bend(self, points: Points) -> Points:
-        bases = [_basis(points[:, a], _CONTROL_LOW[a], _CONTROL_COUNT[a]) for a in range(3)]
-        bent: Points = np.einsum("czyx,nx,ny,nz->nc", self._control, bases[0], bases[1], bases[2], optimize=True)
+        places = ((points - _CONTROL_LOW) / _CONTROL_MM).T[::-1]
+        bent: Points = np.stack(
+            [ndimage.map_coordinates(part, places, order=3, mode="grid-constant", prefilter=False) for part in self._control],
+            axis=1,
+        )
         return bent
 
 
