@@ -59,6 +59,8 @@ class Scanner:
         Axial field of view, and the share of it that neighbouring beds share.
     reconstructions
         The first is the default.
+    sensitivity_cps_per_kbq
+        NEMA sensitivity at the centre (70 cm line source).
 
     """
 
@@ -71,6 +73,7 @@ class Scanner:
     bed_mm: float
     bed_overlap: float
     reconstructions: tuple[Reconstruction, ...]
+    sensitivity_cps_per_kbq: float = 9.0
 
 
 def _scanner(
