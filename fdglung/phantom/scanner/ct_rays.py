@@ -116,8 +116,8 @@ def metal_streaks(metal: npt.NDArray[np.bool_], spacing_mm: tuple[float, float])
         bins = np.arange(_STREAK_ANGLES)[:, None] * (count + 1) + low
         projected = np.bincount(bins.ravel(), (1 - part).ravel(), _STREAK_ANGLES * (count + 1))
         projected += np.bincount((bins + 1).ravel(), part.ravel(), _STREAK_ANGLES * (count + 1))
-        integral = projected.reshape(_STREAK_ANGLES, -1)
-        integral *= _METAL_PER_MM * spacing_mm[0] * spacing_mm[1] / _STREAK_MM
+        metal_mm = projected.reshape(_STREAK_ANGLES, -1) * (spacing_mm[0] * spacing_mm[1] / _STREAK_MM)
+        integral = _METAL_PER_MM * metal_mm
         missing = _METAL_SATURATION * -np.expm1(-integral / _METAL_SATURATION) - integral
         filtered[entry] = np.fft.irfft(np.fft.rfft(missing, length) * ramp, length)[:, : count + 1]
     images = np.zeros((len(indices), *size), np.float32)
