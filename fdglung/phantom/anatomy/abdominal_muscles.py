@@ -35,9 +35,7 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         across = (22, 31, 39, 47, 58, 70, 84, 96)
         before = (2, 2, -4, -10, -34, -68, -92, -76)
         radii = (6, 11, 17, 20, 20, 18, 16, 9)
-        line = [
-            (a, float(spine_y(np.float32(h))) + b + 16, h) for a, b, h in zip(across, before, heights, strict=True)
-        ]
+        line = [(a, float(spine_y(np.float32(h))) + b + 16, h) for a, b, h in zip(across, before, heights, strict=True)]
         psoas = chain(mirrored(line, side), [r * own for r in radii])
         yield Part(Tissue.MUSCLE, psoas, Organ.MUSCLE, hu_offset=grain)
         middle = float(spine_y(np.float32(-250)))
@@ -45,7 +43,10 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         def quadratus(x: Array, y: Array, z: Array, side: int = side, middle: float = middle) -> Array:
             """A flat column from the crest to the twelfth rib, leaning outwards below."""
             across = side * x - (56 - (z + 250) * np.float32(0.12))
-            return meet(oval(across, y - spine_y(z) - 24, np.float32(19 * thick), np.float32(9.5 * thick)), between(z, -308, -192))
+            return meet(
+                oval(across, y - spine_y(z) - 24, np.float32(19 * thick), np.float32(9.5 * thick)),
+                between(z, -308, -192),
+            )
 
         sides = sorted((side * 25.0, side * 92.0))
         loin = Solid(quadratus, ((sides[0], sides[1]), (middle - 20, middle + 50), (-310.0, -190.0)))
@@ -62,7 +63,9 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         pear = chain(mirrored(((28, 92, -405), (66, 78, -418), (118, 48, -440)), side), (9 * own, 12 * own, 6 * own))
         yield Part(Tissue.MUSCLE, pear, Organ.MUSCLE, hu_offset=grain)
         crus = chain(
-            mirrored(((8, tip - 26, -165), (12, tip - 20, -190), (15, lumbar - 14, -230), (13, lumbar - 18, -275)), side),
+            mirrored(
+                ((8, tip - 26, -165), (12, tip - 20, -190), (15, lumbar - 14, -230), (13, lumbar - 18, -275)), side
+            ),
             (4, 5.5 if side == RIGHT else 4.5, 5.5 if side == RIGHT else 4.5, 3),
         )
         yield Part(Tissue.MUSCLE, crus, Organ.MUSCLE, hu_offset=grain)
@@ -91,7 +94,11 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
 
             yield Part(Tissue.MUSCLE, Solid(flank, fan.box), Organ.MUSCLE, hu_offset=grain)
         # fat between the gluteus maximus and what lies under it, in the groin, beside the anal canal
-        for centre, radii in (((78, 76, -455), (34, 7, 42)), ((72, -66, -468), (20, 13, 44)), ((26, 78, -492), (19, 30, 34))):
+        for centre, radii in (
+            ((78, 76, -455), (34, 7, 42)),
+            ((72, -66, -468), (20, 13, 44)),
+            ((26, 78, -492), (19, 30, 34)),
+        ):
             yield Part(Tissue.FAT, ellipsoid(mirrored((centre,), side)[0], radii))
 
         def buttock(x: Array, y: Array, z: Array, side: int = side) -> Array:
@@ -127,8 +134,12 @@ def _deep(surface: BodySurface) -> Distance:
         wall, angle = surface.layers(x, y, z)[2:]
         ax = np.abs(x)
         front = np.where(y < 0, ax, 90)
-        transverse = meet(between(wall, -1, 3.2), between(z, -455, -195), _RECTUS(z) + 3 - front, np.float32(0.42 * 120) - angle * 120)
-        rectus = meet(between(wall, 0.5, 1.5 + 9.5 * thick), between(ax, 4.5, _RECTUS(z)), between(z, -478, -125), y + 20)
+        transverse = meet(
+            between(wall, -1, 3.2), between(z, -455, -195), _RECTUS(z) + 3 - front, np.float32(0.42 * 120) - angle * 120
+        )
+        rectus = meet(
+            between(wall, 0.5, 1.5 + 9.5 * thick), between(ax, 4.5, _RECTUS(z)), between(z, -478, -125), y + 20
+        )
         return np.minimum(transverse, rectus)
 
     return distance
@@ -142,7 +153,10 @@ def _middle(surface: BodySurface) -> Distance:
         wall, angle = surface.layers(x, y, z)[2:]
         front = np.where(y < 0, np.abs(x), 90)
         oblique = meet(
-            between(wall, 4.6, 4.6 + 5 * thick), between(z, -445, -205), _RECTUS(z) + 6 - front, np.float32(0.55 * 120) - angle * 120
+            between(wall, 4.6, 4.6 + 5 * thick),
+            between(z, -445, -205),
+            _RECTUS(z) + 6 - front,
+            np.float32(0.55 * 120) - angle * 120,
         )
         low = meet(column(x, y, z), np.broadcast_to(z + np.float32(200), wall.shape))
         return np.minimum(oblique, low)

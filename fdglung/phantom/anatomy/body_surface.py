@@ -43,8 +43,7 @@ class Habitus:
 
 
 def habitus(subject: Subject) -> Habitus:
-    """Draw a subject's habitus; the fat grows by about 19 % a BMI unit, hence the trunk by 5 mm across (round figure).
-    """
+    """Draw a subject's habitus; the fat grows by about 19 % a BMI unit, hence the trunk by 5 mm across (round figure)."""
     rng = subject.rng(101)
     male = subject.sex == "M"
     own = np.clip(rng.standard_normal(4), -2, 2)
@@ -210,4 +209,3 @@ def _smooth(table: tuple[float, ...]) -> Array:
     heights = np.float64(_LOW) + 2 * np.arange(_COUNT)
     values = profile(_HEIGHTS, table, smooth_mm=18)(heights.astype(np.float32))
     return values.astype(np.float32)
-

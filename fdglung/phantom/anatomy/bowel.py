@@ -62,7 +62,10 @@ _COLON = (
 )
 """Colon from the caecum to the anal canal: organ coordinates and radius in mm (round figures of supine CT)."""
 
-_COLON_UPTAKE = ((0, 0.04, 0.16, 0.25, 0.45, 0.60, 0.75, 0.85, 0.95, 1), (1.5, 1.5, 1.2, 1.0, 0.8, 0.85, 1.0, 1.2, 1.15, 1))
+_COLON_UPTAKE = (
+    (0, 0.04, 0.16, 0.25, 0.45, 0.60, 0.75, 0.85, 0.95, 1),
+    (1.5, 1.5, 1.2, 1.0, 0.8, 0.85, 1.0, 1.2, 1.15, 1),
+)
 """Uptake against the whole colon's by share of the length: most in caecum, ascending colon and rectosigmoid."""
 
 
@@ -99,9 +102,7 @@ def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shap
     return Shape(room.frame, surface, bounds), (outer, share[number].astype(np.float32), points[:, 1][number])
 
 
-def _painted_colon(
-    room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]
-) -> Iterator[Part]:
+def _painted_colon(room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
     share, middle = fields[1], fields[2].astype(np.float32)
     segments = np.interp(np.linspace(0, 1, 40), *_COLON_UPTAKE) * np.exp(0.35 * rng.standard_normal(40))
     uptake = room.field(np.interp(share, np.linspace(0, 1, 40), segments).astype(np.float32))
@@ -142,7 +143,9 @@ def _loops(
     scale = np.asarray(Place.at(room.frame, (0, -20, -320)).scale)
     pitch = float(np.clip(22.0 + 1.5 * rng.standard_normal(), 19.5, 25))
     knots = _packed(room, rng, scale, pitch, home, volume_ml)
-    order = _tour(knots * scale, knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale)
+    order = _tour(
+        knots * scale, knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale
+    )
     knots = knots[order] + rng.normal(0, 0.10 * pitch, knots.shape) / scale
     wide = pitch * 0.56 * np.exp(0.16 * rng.standard_normal(len(knots)))
     points, radii = spline(knots, wide, 4)
@@ -178,7 +181,9 @@ def _packed(
     reach = int(260 / pitch) + 2
     grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     cells = grid[grid.sum(axis=1) % 2 == 0] * (pitch / np.sqrt(2))
-    cells = Rotation.random(random_state=int(rng.integers(2**31))).apply(cells) + rng.normal(0, 0.08 * pitch, cells.shape)
+    cells = Rotation.random(random_state=int(rng.integers(2**31))).apply(cells) + rng.normal(
+        0, 0.08 * pitch, cells.shape
+    )
     places = cells / scale + np.array((0, -25, -335))
     index = [np.rint((places[:, a] - low) / STEP_MM).astype(int) for a, low in ((2, -528), (1, -132), (0, -168))]
     inside = np.all([(i >= 0) & (i < n) for i, n in zip(index, home.shape, strict=True)], axis=0)
@@ -199,7 +204,10 @@ def _tour(places: Points, _: Points, first: Points, last: Points) -> npt.NDArray
     """Order that visits all points in short steps from near `first` to near `last`: nearest neighbour, then 2-opt."""
     count = len(places)
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
-    start, stop = int(np.linalg.norm(places - first, axis=1).argmin()), int(np.linalg.norm(places - last, axis=1).argmin())
+    start, stop = (
+        int(np.linalg.norm(places - first, axis=1).argmin()),
+        int(np.linalg.norm(places - last, axis=1).argmin()),
+    )
     free = np.ones(count, bool)
     free[[start, stop]] = False
     order = [start]
@@ -223,9 +231,7 @@ def _tour(places: Points, _: Points, first: Points, last: Points) -> npt.NDArray
     return path
 
 
-def _painted_loops(
-    room: Room, rng: np.random.Generator, loops: Shape, fields: tuple[Array, ...]
-) -> Iterator[Part]:
+def _painted_loops(room: Room, rng: np.random.Generator, loops: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
     seam, share, middle = fields
     # uptake and filling change from loop to loop: 60 stretches along the length
     stretch = np.linspace(0, 1, 60)

@@ -12,7 +12,16 @@ from fdglung.phantom.anatomy.room import ripple
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Distance, Solid, capsule, ellipsoid, profile, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Distance,
+    Solid,
+    capsule,
+    ellipsoid,
+    profile,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 _BOX = ((-70.0, 70.0), (-76.0, 100.0), (192.0, 330.0))
@@ -113,9 +122,7 @@ def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
         return smooth_intersection(whole, landmarks.skull_inner(x, y, z) + np.float32(2), 5)
 
     box = ((-56.0, 56.0), (26.0, 96.0), (190.0, 246.0))
-    yield Part(
-        Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z)
-    )
+    yield Part(Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z))
     for side in (RIGHT, LEFT):
         yield Part(Tissue.WHITE_MATTER, ellipsoid((side * 17, 50, 218), (13, 11, 8)))
     stem = capsule((0, 14, 246), (0, 24, 226), 15, end_radius=13)

@@ -155,8 +155,8 @@ def _calcium(subject: Subject) -> Iterator[Tubes]:
             radius = course.radii[number] + 0.4
             shift = along * rng.uniform(-3, 3)
             arc = turn + half * np.linspace(-1, 1, 4)
-            ring = course.points[number] + shift + radius * (
-                np.cos(arc)[:, None] * across + np.sin(arc)[:, None] * around
+            ring = (
+                course.points[number] + shift + radius * (np.cos(arc)[:, None] * across + np.sin(arc)[:, None] * around)
             )
             starts.append(ring[:-1])
             stops.append(ring[1:])
@@ -185,11 +185,19 @@ def _pacemaker(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield Part(Tissue.METAL, box, None, fine=True)
     named = {course.name: course for course in great_vessels.courses(subject)}
     vein = named["left subclavian vein"].points[:6][::-1]
-    way = [place + out * 2 + (16, 2, 6), place + (26, 14, 22), *vein, *named["left brachiocephalic vein"].points[::-1][1:]]
+    way = [
+        place + out * 2 + (16, 2, 6),
+        place + (26, 14, 22),
+        *vein,
+        *named["left brachiocephalic vein"].points[::-1][1:],
+    ]
     down = named["superior vena cava"].points[1:]
     atrium, tip = heart.carried(subject, [(-20, -42, -72), (62, -62, -112)])
     turn = heart.carried(subject, [(-20, -20, -92), (8, -42, -104)])
-    for shift, ends in ((-1.6, (down[-1], (down[-1] + atrium) / 2 - (4, 0, 10), atrium)), (1.6, (down[-1], *turn, tip))):
+    for shift, ends in (
+        (-1.6, (down[-1], (down[-1] + atrium) / 2 - (4, 0, 10), atrium)),
+        (1.6, (down[-1], *turn, tip)),
+    ):
         line = spline(np.array([*way, *down[:-1], *ends]) + (shift, shift, 0), step_mm=5)
         # canonical and organ heights differ by less than a millimetre above 40 mm, where both meet
         radii = np.full(len(line) - 1, 1.0)

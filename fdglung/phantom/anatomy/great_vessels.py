@@ -92,8 +92,6 @@ def courses(subject: Subject) -> tuple[Course, ...]:
     return tuple(result)
 
 
-
-
 _A, _V, _P = Tissue.BLOOD, Tissue.VENOUS_BLOOD, Organ.PULMONARY_ARTERY
 
 _COURSES: tuple[

@@ -66,7 +66,11 @@ def adrenals(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
 
 
 def _kidney(
-    room: Room, rng: np.random.Generator, side: int, anchor: np.ndarray, volume: float  # type: ignore[type-arg]
+    room: Room,
+    rng: np.random.Generator,
+    side: int,
+    anchor: np.ndarray,
+    volume: float,  # type: ignore[type-arg]
 ) -> Iterator[Part | Tubes]:
     organ = Organ.RIGHT_KIDNEY if side == RIGHT else Organ.LEFT_KIDNEY
     place = Place.at(room.frame, anchor)

@@ -48,7 +48,9 @@ class LungShape:
         field = self.fields[side]
 
         def distance(x: Array, y: Array, z: Array) -> Array:
-            places = [(p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((z, y, x), _LOW[::-1], strict=True)]
+            places = [
+                (p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((z, y, x), _LOW[::-1], strict=True)
+            ]
             result: Array = ndimage.map_coordinates(field, np.broadcast_arrays(*places), order=1, mode="nearest")
             return result
 
@@ -83,9 +85,7 @@ def lung_shape(subject: Subject, breath: float | None = None) -> LungShape:
 @lru_cache(maxsize=6)
 def _shape(subject: Subject, breath: float) -> LungShape:
     frame = BodyFrame(subject, breath)
-    x, y, z = (
-        (low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True)
-    )
+    x, y, z = ((low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True))
     x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
     lifted = frame.organ_z(z)
     room = cage(x, y, z) + np.float32(PLEURA_MM)

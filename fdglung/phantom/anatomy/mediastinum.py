@@ -18,9 +18,15 @@ from fdglung.phantom.subject import Subject
 _CHEST: Box = ((-152.0, 152.0), (-118.0, 116.0), (-250.0, 122.0))
 
 _OESOPHAGUS = (
-    ((0, 15, 152), (1, 19, 128), (3, 22, 100), (4, 27, 70), (5, 30, 40), (5, 33, 10), (6, 36, -12), (9, 37, -40))
-    + ((12, 36, -75), (17, 29, -105), (23, 16, -130), (30, 4, -152))
-)
+    (0, 15, 152),
+    (1, 19, 128),
+    (3, 22, 100),
+    (4, 27, 70),
+    (5, 30, 40),
+    (5, 33, 10),
+    (6, 36, -12),
+    (9, 37, -40),
+) + ((12, 36, -75), (17, 29, -105), (23, 16, -130), (30, 4, -152))
 
 _NODES = (
     ("4R", (-16, 2, 14), 3),
@@ -103,13 +109,9 @@ def _oesophagus(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
     # flat from front to back: two tubes side by side
     for shift in (-2.6, 2.6):
         line = centre + (shift, 0.0, 0.0)
-        yield Tubes(
-            Tissue.OESOPHAGUS, line[:-1], line[1:], radius[:-1], radius[1:], Organ.OESOPHAGUS, moves=True
-        )
+        yield Tubes(Tissue.OESOPHAGUS, line[:-1], line[1:], radius[:-1], radius[1:], Organ.OESOPHAGUS, moves=True)
     for _ in range(int(rng.integers(0, 4))):
         first = int(rng.integers(3, max(4, len(centre) - 14)))
         air = centre[first : first + int(rng.integers(3, 8))]
         bore = np.full(len(air), float(rng.uniform(1.2, 3.2)))
         yield Tubes(Tissue.AIR, air[:-1], air[1:], bore[:-1], bore[1:], Organ.OESOPHAGUS, moves=True)
-
-

@@ -11,7 +11,16 @@ from fdglung.phantom.anatomy.room import Place, ripple, spline
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Distance, Solid, capsule, ellipsoid, profile, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Distance,
+    Solid,
+    capsule,
+    ellipsoid,
+    profile,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 TRACHEA_TOP_MM = 140.0
@@ -37,7 +46,9 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     ):
         size = np.exp(0.15 * np.clip(rng.standard_normal(), -2, 2))
         for side in (RIGHT, LEFT):
-            yield _gland(frame, rng, side, tissue, organ, float(volume * size * np.exp(0.05 * rng.standard_normal())), spots)
+            yield _gland(
+                frame, rng, side, tissue, organ, float(volume * size * np.exp(0.05 * rng.standard_normal())), spots
+            )
     for side in (RIGHT, LEFT):
         yield Part(Tissue.SUBMANDIBULAR, ellipsoid((side * 11, -52, 155), (4.5, 14, 6), axis=(0, 0.1, 1)))
 
@@ -94,7 +105,9 @@ def _thyroid(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Pa
     centre = np.array((0.0, 4.0, 114.0 + low))
     place = Place.at(frame, centre, moves=False)
     lobes = [
-        ellipsoid((side * 16.5, 2 + rng.normal(0, 1), side * rng.normal(0, 2)), (7, 10, 24), axis=(-side * 0.12, 0.1, 1))
+        ellipsoid(
+            (side * 16.5, 2 + rng.normal(0, 1), side * rng.normal(0, 2)), (7, 10, 24), axis=(-side * 0.12, 0.1, 1)
+        )
         for side in (RIGHT, LEFT)
     ]
     isthmus = ellipsoid((0, -12, -6), (17, 4, 8))

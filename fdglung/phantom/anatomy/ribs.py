@@ -83,7 +83,9 @@ def parts(subject: Subject) -> Iterator[Part]:
     def rib(inset: float) -> Solid:
         return Solid(lambda x, y, z: _rounded(fields(x, y, z), 0, inset), _BOX)
 
-    cartilage = Solid(lambda x, y, z: _rounded(fields(x, y, z), 1, 0.0), ((-125.0, 125.0), (-118.0, 0.0), (-215.0, 60.0)))
+    cartilage = Solid(
+        lambda x, y, z: _rounded(fields(x, y, z), 1, 0.0), ((-125.0, 125.0), (-118.0, 0.0), (-215.0, 60.0))
+    )
     yield Part(Tissue.CARTILAGE, cartilage, None, hu_offset=calcified)
     yield Part(Tissue.CORTICAL_BONE, rib(0.0), Organ.RIBS)
     yield Part(Tissue.TRABECULAR_BONE, rib(1.25), Organ.RIBS)

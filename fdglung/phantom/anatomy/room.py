@@ -71,9 +71,7 @@ class Place:
 
     def box(self, box: Box) -> Box:
         """Carry a box in patient mm from the anchor to organ coordinates."""
-        low, high = (
-            [a + b[end] / s for a, s, b in zip(self.anchor, self.scale, box, strict=True)] for end in (0, 1)
-        )
+        low, high = ([a + b[end] / s for a, s, b in zip(self.anchor, self.scale, box, strict=True)] for end in (0, 1))
         return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
     def point(self, u: float, v: float, w: float) -> Points:

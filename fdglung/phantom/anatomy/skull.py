@@ -59,14 +59,10 @@ def _jaws() -> Iterator[Part]:
     yield from bone(upper, Organ.SKULL, shell_mm=1.5)
     lower = [(x * 1.12, y + 1, 150.0) for x, y in arch]
     body = chain(lower, [8.0] * 13)
-    rami = [
-        chain(mirrored(((40, -40, 152), (47, -6, 160), (50, 6, 196)), s), (8.0, 6.5, 6.5)) for s in (RIGHT, LEFT)
-    ]
+    rami = [chain(mirrored(((40, -40, 152), (47, -6, 160), (50, 6, 196)), s), (8.0, 6.5, 6.5)) for s in (RIGHT, LEFT)]
     yield from bone(union(body, *rami), Organ.SKULL, shell_mm=2.2)
     yield Part(Tissue.CORTICAL_BONE, union(*_teeth(arch)), Organ.SKULL, fine=True)
 
 
 def _teeth(arch: list[tuple[float, float]]) -> list[Solid]:
-    return [
-        ellipsoid((x, y, z), (3.6, 3.6, 7.0)) for z in (168.5, 157.0) for x, y in arch
-    ]
+    return [ellipsoid((x, y, z), (3.6, 3.6, 7.0)) for z in (168.5, 157.0) for x, y in arch]

@@ -51,9 +51,7 @@ def grown(solid: Solid, by_mm: float) -> Solid:
 
 def chain(points: Sequence[Point], radii: Sequence[float]) -> Solid:
     """Tapering capsules along a line of points, each point with its radius in mm."""
-    pieces = [
-        capsule(a, b, r, end_radius=s) for (a, r), (b, s) in pairwise(list(zip(points, radii, strict=True)))
-    ]
+    pieces = [capsule(a, b, r, end_radius=s) for (a, r), (b, s) in pairwise(list(zip(points, radii, strict=True)))]
     return union(*pieces)
 
 
@@ -112,7 +110,9 @@ def muscle(solid: Solid, grain: Distance, *, rim_mm: float = 1.3) -> Iterator[Pa
     """Yield a muscle of slightly wavy form with a broken rim of fat, which parts it from what was painted before."""
 
     def wavy(x: Array, y: Array, z: Array) -> Array:
-        wave = np.sin(x * np.float32(0.11) + 1.5 * np.sin(z * np.float32(0.07))) * np.sin(y * np.float32(0.13) + 0.05 * z)
+        wave = np.sin(x * np.float32(0.11) + 1.5 * np.sin(z * np.float32(0.07))) * np.sin(
+            y * np.float32(0.13) + 0.05 * z
+        )
         result: Array = solid.distance(x, y, z) + np.float32(2.2) * wave
         return result
 

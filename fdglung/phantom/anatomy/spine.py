@@ -65,7 +65,10 @@ class Column:
         height, half = self.level(t)
         part = np.clip(np.abs(height) / half, 0, 1.3)
         waist = np.float32(0.93) + np.float32(0.09 + 0.05 * self.spur) * part**4
-        wide, thick = body_half_width(z) * np.float32(self.size) * waist, body_half_depth(z) * np.float32(self.size) * waist
+        wide, thick = (
+            body_half_width(z) * np.float32(self.size) * waist,
+            body_half_depth(z) * np.float32(self.size) * waist,
+        )
         side = oval(across, deep + np.float32(0.0012) * across**2 * (deep > 0), wide, thick)
         return height, half, across, deep, side
 
@@ -105,7 +108,9 @@ class Column:
             size = np.float32(self.size)
             canal = np.hypot(across / np.float32(1.15), deep) - np.float32(8.8)
             pedicle = meet(
-                between(across, 9.4, 9.4 + _PEDICLE(z) * size), between(deep, -12, 3), np.abs(height - 0.25 * half) - 0.55 * half
+                between(across, 9.4, 9.4 + _PEDICLE(z) * size),
+                between(deep, -12, 3),
+                np.abs(height - 0.25 * half) - 0.55 * half,
             )
             lamina = meet(np.abs(canal - 3.2) - 3.0, -1 - deep, np.abs(height + 0.15 * half) - np.float32(0.85) * half)
             facet = np.hypot(across - _FACET(z), deep - np.float32(3)) - np.float32(6.3)
@@ -170,7 +175,11 @@ def parts(subject: Subject) -> Iterator[Part]:
 
 
 def _shell(
-    make, box: Box, heights: tuple[float, float], shell_mm: float, marrow: Distance | None  # type: ignore[no-untyped-def]
+    make,
+    box: Box,
+    heights: tuple[float, float],
+    shell_mm: float,
+    marrow: Distance | None,  # type: ignore[no-untyped-def]
 ) -> Iterator[Part]:
     def within(inset: float) -> Solid:
         inner = make(inset)

@@ -108,9 +108,7 @@ def _outer(surface: BodySurface) -> Distance:
         floor = np.where(z > -150, np.float32(17.8), np.float32(11.5))
         start = 0.46 - 0.26 * np.clip((z + 80) / 60, 0, 1)
         stop = 1.72 - 0.42 * np.clip((z + 70) / 80, 0, 1)
-        dorsal = meet(
-            floor - wall, hull + 0.5, between(angle * _ARC, start * _ARC, stop * _ARC), between(z, -228, 112)
-        )
+        dorsal = meet(floor - wall, hull + 0.5, between(angle * _ARC, start * _ARC, stop * _ARC), between(z, -228, 112))
         dorsal = np.maximum(dorsal, wall - np.float32(17.8) - 10 * thick - 60 * np.clip((z + 110) / 80, 0, 1))
         trapezius = meet(
             between(hull, -9.0 * thick, 0.0),

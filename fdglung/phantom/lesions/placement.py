@@ -137,9 +137,7 @@ def confinement(lesion: PlacedLesion, organs: sitk.Image) -> Distance | None:
     return fraction
 
 
-def _check_bronchi(
-    bronchi: npt.NDArray[np.floating] | None, radii: npt.NDArray[np.floating] | None
-) -> tuple[Rod, ...]:
+def _check_bronchi(bronchi: npt.NDArray[np.floating] | None, radii: npt.NDArray[np.floating] | None) -> tuple[Rod, ...]:
     if bronchi is None:
         return ()
     if bronchi.ndim != 3 or bronchi.shape[1:] != (2, 3) or not np.isfinite(bronchi).all():

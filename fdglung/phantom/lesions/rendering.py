@@ -201,9 +201,7 @@ def _ball(centre: npt.NDArray[np.float64], radius: float) -> Rod:
     return Rod(point, point, radius, radius)
 
 
-def _paint(
-    lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, confine: Distance | None
-) -> Rendered:
+def _paint(lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, confine: Distance | None) -> Rendered:
     plan, body, inside = lesion.plan, lesion.body, _inside(lesion)
     x, y, z = (axis - np.float32(c) for axis, c in zip(grid.coordinates(window), centre, strict=True))
     field = locate(body, x, y, z, body.scale_mm)
@@ -236,9 +234,7 @@ def _paint(
 _HAZY = (Form.GROUND_GLASS, Form.PART_SOLID)
 
 
-def _opacity(
-    lesion: PlacedLesion, inside: _Inside, field: Field, tissue: Array, haze: Array, width: float
-) -> Array:
+def _opacity(lesion: PlacedLesion, inside: _Inside, field: Field, tissue: Array, haze: Array, width: float) -> Array:
     """Fraction of each voxel that is not air any more."""
     plan = lesion.plan
     depth = field.distance - field.surface
@@ -264,9 +260,7 @@ def _opacity(
     return result
 
 
-def _uptake(
-    lesion: PlacedLesion, inside: _Inside, field: Field, x: Array, y: Array, z: Array, width: float
-) -> Array:
+def _uptake(lesion: PlacedLesion, inside: _Inside, field: Field, x: Array, y: Array, z: Array, width: float) -> Array:
     """SUV: highest in the hottest living part, mottled elsewhere, low in necrosis, none in air."""
     plan = lesion.plan
     top = _hottest(lesion, inside)
@@ -344,5 +338,3 @@ def _rod_distance(rod: Rod, x: Array, y: Array, z: Array) -> Array:
     gap = np.sqrt(sum((p[i] - t * along[i]) ** 2 for i in range(3)))
     result: Array = gap - (np.float32(rod.radius) + np.float32(rod.end_radius - rod.radius) * t)
     return result
-
-

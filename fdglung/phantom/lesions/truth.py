@@ -76,7 +76,8 @@ def true_lesion(lesion: PlacedLesion, fine: Rendered, label: int, tracking_uid: 
         )
     hu = fine.opacity * fine.hu + (1 - fine.opacity) * np.float32(LUNG_HU)
     centre = [
-        float((filled * axis).sum() / total) for axis in (np.asarray(c, np.float64) for c in fine.grid.coordinates(fine.window))
+        float((filled * axis).sum() / total)
+        for axis in (np.asarray(c, np.float64) for c in fine.grid.coordinates(fine.window))
     ]
     return TrueLesion(
         label=label,

@@ -124,7 +124,9 @@ def axial_sensitivity(z_mm: npt.ArrayLike, scanner: Scanner) -> npt.NDArray[np.f
     return result
 
 
-def background(trues: Tensor, *, scatter_fraction: float, randoms_ratio: float, bin_mm: float, bins_mm: float) -> Tensor:
+def background(
+    trues: Tensor, *, scatter_fraction: float, randoms_ratio: float, bin_mm: float, bins_mm: float
+) -> Tensor:
     """Expected scatter and randoms beside expected trues.
 
     Scatter is the trues smoothed across the bins with 200 mm FWHM, scaled to the scatter fraction; randoms are the
