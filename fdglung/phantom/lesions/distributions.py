@@ -9,13 +9,15 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import root
-from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
+from scipy.special import expit, log_ndtr, logsumexp, ndtr, ndtri
 
 Floats = npt.NDArray[np.float64]
 
 # the shared part of a patient's lesions, by the trapezoid rule: fine enough for the posterior of 60 lesions
 _SHARED = np.linspace(-4.5, 4.5, 73)
 _SHARED_WEIGHTS = np.exp(-0.5 * _SHARED**2) / np.exp(-0.5 * _SHARED**2).sum()
+# every third point does for the moments of one lesion
+_FEW, _FEW_WEIGHTS = _SHARED[::3], _SHARED_WEIGHTS[::3] / _SHARED_WEIGHTS[::3].sum()
 
 
 @dataclass(frozen=True)
@@ -134,18 +136,23 @@ class Chance:
     per_doubling: float = 0.0
     from_mm: float = 0.0
 
-    def given(self, diameter_mm: Floats, sizes: SizeUptake, allowed: float) -> Floats:
-        """Probability by diameter in a form that allows the sign, where a share `allowed` of the lesions has such.
+    def intercept(self, sizes: SizeUptake, allowed: float) -> float:
+        """Log odds at 20 mm in a form that allows the sign, where a share `allowed` of the lesions has such.
 
-        Shape (lesions,), as `diameter_mm`.
+        Raises
+        ------
+        ValueError
+            No curve gives the probability.
+
         """
         if self.probability == 0:
-            return np.zeros_like(diameter_mm)
-        return self._curve(diameter_mm, _fit_chance(self, sizes, allowed))
+            return -math.inf
+        return _fit_chance(self, sizes, allowed)
 
-    def _curve(self, diameter_mm: Floats, intercept: float) -> Floats:
+    def curve(self, diameter_mm: Floats, intercept: float) -> Floats:
+        """Probability by diameter, shape as `diameter_mm`."""
         odds = intercept + self.per_doubling * np.log2(diameter_mm / 20)
-        return np.where(diameter_mm >= self.from_mm, 1 / (1 + np.exp(-odds)), 0.0)
+        return np.where(diameter_mm >= self.from_mm, expit(odds), 0.0)
 
 
 @dataclass(frozen=True)
@@ -226,6 +233,7 @@ def _size_grid(spread: Spread, alike: float) -> tuple[Floats, Floats]:
 def _fit_uptake(sizes: SizeUptake) -> _Fit:
     size = _fit_size(sizes.diameter_mm, sizes.alike)
     diameters, chances = _size_grid(sizes.diameter_mm, sizes.alike)
+    diameters, chances = diameters.reshape(-1, 3)[:, 1], chances.reshape(-1, 3).sum(axis=1)
     z = (np.log(diameters) - size.location) / size.scale
     spread = sizes.suv_max
     wide = math.sqrt(float(chances @ diameters**2) - float(chances @ diameters) ** 2)
@@ -233,8 +241,8 @@ def _fit_uptake(sizes: SizeUptake) -> _Fit:
     def gap(parameters: Floats) -> list[float]:
         scale, rho = math.exp(parameters[1]), math.tanh(parameters[2])
         rest = scale * math.sqrt(1 - rho**2)
-        centres = parameters[0] + scale * rho * z[:, None] + rest * math.sqrt(sizes.alike) * _SHARED[None, :]
-        first, second = (m @ _SHARED_WEIGHTS for m in _moments(centres, rest * math.sqrt(1 - sizes.alike), spread))
+        centres = parameters[0] + scale * rho * z[:, None] + rest * math.sqrt(sizes.alike) * _FEW[None, :]
+        first, second = (m @ _FEW_WEIGHTS for m in _moments(centres, rest * math.sqrt(1 - sizes.alike), spread))
         mean = float(chances @ first)
         sd = math.sqrt(max(float(chances @ second) - mean**2, 1e-12))
         covariance = float(chances @ (first * diameters)) - mean * float(chances @ diameters)
@@ -256,11 +264,11 @@ def _fit_chance(chance: Chance, sizes: SizeUptake, allowed: float) -> float:
     diameters, weights = sizes.diameters()
     target = chance.probability / allowed if allowed > 0 else math.inf
     low, high = -40.0, 40.0
-    if target >= float(weights @ chance._curve(diameters, high)):
+    if target >= float(weights @ chance.curve(diameters, high)):
         raise ValueError(f"no curve gives {chance}: only {allowed:.2f} of the lesions may carry the sign")
     for _ in range(60):
         middle = (low + high) / 2
-        if float(weights @ chance._curve(diameters, middle)) < target:
+        if float(weights @ chance.curve(diameters, middle)) < target:
             low = middle
         else:
             high = middle

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 import numpy as np
@@ -109,16 +111,17 @@ def station_probability(pattern: str, stations: frozenset[Station]) -> float:
 
 def _choose(rng: np.random.Generator, items: Sequence[_Item], weights: Sequence[float] | None = None) -> _Item:
     """Choose one item by weight; takes one number from the generator."""
-    edges = np.cumsum(np.ones(len(items)) if weights is None else np.asarray(weights, float))
-    index = int(np.searchsorted(edges, rng.random() * edges[-1], side="right"))
-    return items[min(index, len(items) - 1)]
+    if weights is None:
+        return items[min(int(rng.random() * len(items)), len(items) - 1)]
+    edges = list(accumulate(weights))
+    return items[min(bisect_right(edges, rng.random() * edges[-1]), len(items) - 1)]
 
 
 def _draw_plans(rng: np.random.Generator, look: Subtype, truth: Subtype) -> tuple[LesionPlan, ...]:
     number = _choose(rng, range(1, len(look.number) + 1), look.number)
     diameters, uptakes = look.sizes.draw(rng, number)
     textures = look.texture.draw(rng, number)
-    lobes = look.lobe_probabilities()
+    lobes = look.lobe_probabilities
     plans = []
     for diameter, uptake, texture in zip(diameters, uptakes, textures, strict=True):
         form = _choose(rng, list(look.forms), list(look.forms.values()))
@@ -147,8 +150,8 @@ def _draw_hu(rng: np.random.Generator, look: Subtype, form: Form) -> float:
 
 
 def _draw_signs(rng: np.random.Generator, look: Subtype, form: Form, diameter: float) -> frozenset[Sign]:
-    chances = {sign: look.sign_probability(sign, form, np.array([diameter]))[0] for sign in Sign}
-    return frozenset(sign for sign, chance in chances.items() if rng.random() < chance)
+    found = rng.random(len(Sign)) < look.sign_probabilities(form, np.array([diameter]))[0]
+    return frozenset(sign for sign, has in zip(Sign, found.tolist(), strict=True) if has)
 
 
 def _draw_nodes(rng: np.random.Generator, look: Subtype, truth: Subtype, *, right: bool) -> tuple[LesionPlan, ...]:

@@ -226,7 +226,7 @@ def _log_density(table: _Table, subtype: Subtype, descriptors: frozenset[Descrip
     lesions = np.zeros(len(table.diameter))
     for descriptor, chances in (
         (Descriptor.FORM, [subtype.forms[form] for form in Form]),
-        (Descriptor.LOBE, [subtype.lobe_probabilities()[lobe] for lobe in LOBES]),
+        (Descriptor.LOBE, [subtype.lobe_probabilities[lobe] for lobe in LOBES]),
         (Descriptor.ZONE, [subtype.zones[zone] for zone in Zone]),
     ):
         if descriptor in descriptors:
@@ -260,9 +260,8 @@ def _log_signs(table: _Table, subtype: Subtype) -> Floats:
     result = np.zeros(len(table.diameter))
     for code, form in enumerate(Form):
         those = table.form == code
-        for column, sign in enumerate(Sign):
-            chance = subtype.sign_probability(sign, form, table.diameter[those])
-            result[those] += _log(np.where(table.signs[those, column], chance, 1 - chance))
+        chances = subtype.sign_probabilities(form, table.diameter[those])
+        result[those] = _log(np.where(table.signs[those], chances, 1 - chances)).sum(axis=1)
     return result
 
 

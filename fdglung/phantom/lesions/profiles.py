@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
+from scipy.special import expit
 
-from fdglung.phantom.lesions.distributions import Chance, SizeUptake, Spread
+from fdglung.phantom.lesions.distributions import Chance, Floats, SizeUptake, Spread
 from fdglung.phantom.lesions.plans import Form, Sign, Station, Zone
 from fdglung.phantom.organs import Organ
 from fdglung.phantom.study import LesionClass
@@ -143,7 +145,8 @@ class Subtype:
     nodes: Nodes
     sources: str
 
-    def lobe_probabilities(self) -> dict[Organ, float]:
+    @cached_property
+    def lobe_probabilities(self) -> Mapping[Organ, float]:
         """Probability of each lobe."""
         groups = (
             (Organ.RIGHT_UPPER_LOBE, Organ.LEFT_UPPER_LOBE),
@@ -154,17 +157,32 @@ class Subtype:
         for share, lobes in zip(self.lobes, groups, strict=True):
             total = sum(LOBE_SHARES[lobe] for lobe in lobes)
             result.update({lobe: share * LOBE_SHARES[lobe] / total for lobe in lobes})
+        return MappingProxyType(result)
+
+    def sign_probabilities(self, form: Form, diameter_mm: Floats) -> Floats:
+        """Probability of each sign given form and diameters, shape (lesions, signs), in the order of `Sign`."""
+        steps = np.log2(diameter_mm / 20)[:, None]
+        chances = expit(self._intercepts[form][None, :] + self._slopes[None, :] * steps)
+        return np.where(diameter_mm[:, None] >= self._from_mm[None, :], chances, 0.0)
+
+    @cached_property
+    def _slopes(self) -> Floats:
+        return np.array([self.signs[sign].per_doubling if sign in self.signs else 0.0 for sign in Sign])
+
+    @cached_property
+    def _from_mm(self) -> Floats:
+        return np.array([self.signs[sign].from_mm if sign in self.signs else 0.0 for sign in Sign])
+
+    @cached_property
+    def _intercepts(self) -> Mapping[Form, Floats]:
+        result = {form: np.full(len(Sign), -np.inf) for form in Form}
+        for column, sign in enumerate(Sign):
+            forms = [form for form in Form if sign in SIGNS_BY_FORM[form]]
+            if sign in self.signs:
+                value = self.signs[sign].intercept(self.sizes, sum(self.forms[form] for form in forms))
+                for form in forms:
+                    result[form][column] = value
         return result
-
-    def allowed(self, sign: Sign) -> float:
-        """Share of the lesions whose form can carry a sign."""
-        return sum(share for form, share in self.forms.items() if sign in SIGNS_BY_FORM[form])
-
-    def sign_probability(self, sign: Sign, form: Form, diameter_mm: np.ndarray) -> np.ndarray:
-        """Probability of a sign given form and diameters, shape (lesions,)."""
-        if sign not in self.signs or sign not in SIGNS_BY_FORM[form]:
-            return np.zeros_like(diameter_mm)
-        return self.signs[sign].given(diameter_mm, self.sizes, self.allowed(sign))
 
 
 STATIONS: Mapping[str, Mapping[Station, float]] = MappingProxyType(
