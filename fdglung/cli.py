@@ -126,8 +126,8 @@ def _add_phantom(commands: Any) -> None:
     command = commands.add_parser(
         "phantom",
         help="make synthetic PET/CT studies with known truth",
-        description="Make synthetic PET/CT studies whose lesions and organs are known. No person is scanned. A run that "
-        f"was interrupted is taken up where it ended by the same command. {RESEARCH_NOTICE}",
+        description="Make synthetic PET/CT studies whose lesions and organs are known. No person is scanned. The same "
+        f"command takes up a run that was interrupted. {RESEARCH_NOTICE}",
     )
     command.add_argument("out", type=Path, metavar="OUT", help="output folder; new, empty, or the same cohort begun")
     command.add_argument("--studies", type=int, metavar="N", help="how many studies (default: 1)")
