@@ -254,10 +254,11 @@ def _make(
                 if tell is not None:
                     tell(f"{waiting[future].name} made", index)
         except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
             if not isinstance(error, Exception):
                 for child in set(active_children()) - others:
                     child.terminate()
+            # until the last worker has ended its study or removed it, nothing may be said of the folder
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
@@ -273,7 +274,9 @@ _STOPPED: list[int] = []
 
 def _stop(number: int, frame: FrameType | None) -> None:
     _STOPPED.append(number)
-    sys.exit(1)
+    # Ctrl-C reaches workers twice, from the terminal and from the parent: the second must not break off the cleaning
+    if len(_STOPPED) == 1:
+        sys.exit(1)
 
 
 def _attempt(recipe: StudyRecipe, folder: Path, make_study: Maker | None) -> tuple[str, dict[str, Any]] | None:

@@ -169,13 +169,19 @@ def test_a_signal_ends_all_workers_and_leaves_nothing_half_written(number, tmp_p
     script = tmp_path / "script.py"
     script.write_text(code)
     environment = {**os.environ, "FDGLUNG_TEST_NOTES": str(tmp_path / "notes"), "PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen([sys.executable, str(script)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        [sys.executable, str(script)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "notes").iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len([one for one in (tmp_path / "out").iterdir() if one.name.endswith(".partial")]) == 2
     began = time.monotonic()
-    running.send_signal(number)
+    if number == signal.SIGINT:
+        # as a terminal does: to all processes of the group
+        os.killpg(running.pid, number)
+    else:
+        running.send_signal(number)
     assert running.wait(timeout=40) == 130
     assert time.monotonic() - began < 30
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"cohort.json"}
