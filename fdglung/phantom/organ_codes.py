@@ -108,5 +108,5 @@ ORGAN_CODES = {
     Organ.PLEURAL_EFFUSION: _organ(_SCT.PleuralEffusion, category=_SUBSTANCE),
     Organ.TESTES: _organ(_SCT.Testis),
 }
-"""Codes of every organ. The heart's chambers have none of their own in DICOM's groups and take the heart's; those of the
-myocardium and of a pleural effusion stand in other groups than CID 7151, which may be extended."""
+"""Codes of every organ. The heart's chambers have none of their own in DICOM's groups and take the heart's; those of
+the myocardium and of a pleural effusion stand in other groups than CID 7151, which may be extended."""

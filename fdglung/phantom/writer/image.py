@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +16,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
 from fdglung import __version__
+from fdglung.phantom.subject import Subject
 from fdglung.phantom.writer.scan import Scan
 
 PATIENT_NAME = "SYNTHETIC^PHANTOM"
@@ -72,7 +76,7 @@ def identity(scan: Scan) -> Dataset:
         {
             "SpecificCharacterSet": "ISO_IR 192",
             "PatientName": PATIENT_NAME,
-            "PatientID": patient_id(scan),
+            "PatientID": patient_id(subject),
             "PatientBirthDate": f"{studied - timedelta(days=365.25 * subject.age_years):%Y%m%d}",
             "PatientSex": subject.sex,
             "PatientAge": f"{int(subject.age_years):03d}Y",
@@ -100,9 +104,10 @@ def identity(scan: Scan) -> Dataset:
     return dataset
 
 
-def patient_id(scan: Scan) -> str:
-    """Return a PatientID that differs between studies and says that there is no patient."""
-    return f"SYNTHETIC-{scan.uid('patient')[-10:]}"
+def patient_id(subject: Subject) -> str:
+    """Return a PatientID that follows from the subject and says that there is no patient."""
+    values = asdict(subject) | {"finds": sorted(subject.finds)}
+    return f"SYNTHETIC-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def contributing_equipment() -> Dataset:

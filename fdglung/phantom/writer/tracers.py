@@ -66,8 +66,12 @@ _DOTATATE = Radiopharmaceutical("DOTATATE Ga^68^", codes.SCT.DotatateGa68, GALLI
 _FAPI = Radiopharmaceutical("FAPI-04 Ga^68^", None, GALLIUM_68)
 
 
+TRACER_KEYS = ("fdg", "psma", "psma_11", "psma_1007", "dotatate", "fapi")
+"""Keys that headers can name."""
+
+
 def radiopharmaceutical(tracer: str) -> Radiopharmaceutical:
-    """Find a tracer by its key: ``fdg``, ``psma`` (11), ``psma_1007``, ``dotatate``, ``fapi``.
+    """Find a tracer by its key, one of `TRACER_KEYS`; what follows a known key (``fapi_04``) is not looked at.
 
     Raises
     ------
@@ -75,14 +79,14 @@ def radiopharmaceutical(tracer: str) -> Radiopharmaceutical:
         There is no such tracer.
 
     """
-    key = tracer.lower().replace("-", "").replace("_", "")
-    for start, found in (("psma1007", _PSMA_1007), ("psma", _PSMA_11), ("dotatate", _DOTATATE), ("fapi", _FAPI)):
-        if key.startswith(start):
+    for key, found in _BY_KEY.items():
+        if tracer.startswith(key):
             return found
-    if key == "fdg":
-        return _FDG
     raise ParameterError(
         f"the headers know no tracer {tracer!r}",
         attribute="tracer",
-        remedy="Give fdg, psma, psma_1007, dotatate or fapi",
+        remedy=f"Give one of {', '.join(TRACER_KEYS)}",
     )
+
+
+_BY_KEY = {"fdg": _FDG, "psma_1007": _PSMA_1007, "psma": _PSMA_11, "dotatate": _DOTATATE, "fapi": _FAPI}

@@ -28,6 +28,11 @@ COORDINATES = "patient (LPS), mm"
 """Of the lesions' centres."""
 
 
+def made_by() -> str:
+    """Name this software and its version."""
+    return f"fdglung {__version__}"
+
+
 @dataclass(frozen=True)
 class Truth:
     """What is known of a synthetic study.
@@ -68,7 +73,7 @@ def truth_document(study: SyntheticStudy) -> dict[str, Any]:
         acquisition[moment] = acquisition[moment].isoformat()
     return {
         "schema": SCHEMA,
-        "made_by": f"fdglung {__version__}",
+        "made_by": made_by(),
         "notice": NOTICE,
         "coordinates": COORDINATES,
         "suv": "SUVbw in g/ml, before the scanner's blur and noise",
