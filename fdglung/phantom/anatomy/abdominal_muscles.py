@@ -8,21 +8,17 @@ import numpy as np
 
 from fdglung.phantom.anatomy.body_surface import BodySurface, habitus
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, dome, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted
-from fdglung.phantom.anatomy.thoracic_muscles import erector
+from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, ellipsoid, profile
 from fdglung.phantom.subject import Subject
 
-_BOX: Box = ((-215.0, 215.0), (-150.0, 165.0), (-640.0, -100.0))
 
-
-def layer(subject: Subject, surface: BodySurface, grain: Distance, number: int) -> Iterator[Part]:
-    """Yield a layer: 0 transversus, rectus, quadratus lumborum; 1 internal oblique; 2 external oblique, gluteals."""
-    solid = Solid((_deep, _middle, _outer)[number](surface), _BOX)
-    yield Part(Tissue.MUSCLE, solid, Organ.MUSCLE, hu_offset=grain)
+def layer(surface: BodySurface, number: int) -> Distance:
+    """Return a layer: 0 transversus and rectus; 1 internal oblique; 2 external oblique and the thighs' mass."""
+    return (_deep, _middle, _outer)[number](surface)
 
 
 def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
@@ -32,11 +28,11 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
     for side in (RIGHT, LEFT):
         own = thick * float(rng.normal(1, 0.05))
         heights = (-205, -240, -290, -340, -385, -425, -470, -505)
-        across = (22, 31, 39, 47, 58, 70, 84, 96)
-        before = (2, 2, -4, -10, -34, -68, -92, -76)
+        across = (24, 33, 41, 49, 60, 74, 90, 108)
+        before = (6, 8, 6, -4, -36, -98, -110, -78)
         radii = (6, 11, 17, 20, 20, 18, 16, 9)
         line = [
-            (a, float(spine_y(np.float32(h))) + b + 16, h) for a, b, h in zip(across, before, heights, strict=True)
+            (a, float(spine_y(np.float32(h))) + b, h) for a, b, h in zip(across, before, heights, strict=True)
         ]
         psoas = chain(mirrored(line, side), [r * own for r in radii])
         yield Part(Tissue.MUSCLE, psoas, Organ.MUSCLE, hu_offset=grain)
@@ -50,9 +46,11 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         sides = sorted((side * 25.0, side * 92.0))
         loin = Solid(quadratus, ((sides[0], sides[1]), (middle - 20, middle + 50), (-310.0, -190.0)))
         yield Part(Tissue.MUSCLE, loin, Organ.MUSCLE, hu_offset=grain)
-        iliacus = chain(
-            mirrored(((112, 14, -318), (102, 14, -352), (92, 0, -392), (82, -22, -428)), side),
-            [r * own for r in (7, 11, 14, 13)],
+        wing = tuple(mirrored(((120, -40, -345), (132, 26, -304), (92, 10, -412)), side))
+        iliacus = union(
+            plate(shifted(wing, -side * 9.0), 7.5 * own),  # type: ignore[arg-type]
+            chain(mirrored(((106, -14, -375), (92, -28, -410), (88, -34, -440), (92, -20, -472)), side), (9, 12, 12, 10)),
+            blend_mm=4,
         )
         yield Part(Tissue.MUSCLE, iliacus, Organ.MUSCLE, hu_offset=grain)
         lumbar = float(spine_y(np.float32(-230)))
@@ -80,7 +78,7 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
                 result: Array = np.maximum(solid.distance(x, y, z), surface.layers(x, y, z)[1] + np.float32(1))
                 return result
 
-            yield from muscle(Solid(within, solid.box), grain, rim_mm=1.6)
+            yield from muscle(Solid(within, solid.box), grain, rim_mm=1.4 * surface.rim)
         front, peak, rear, top = mirrored(((124, -46, -345), (134, 28, -302), (90, 78, -322), (146, 40, -448)), side)
         for corners in ((front, peak, top), (peak, rear, top)):
             fan = plate(shifted(corners, side * 9.0, shrink=0.02), 15 * thick)
@@ -105,7 +103,7 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
             )
 
         bounds = sorted((side * 4.0, side * 150.0))
-        yield from muscle(Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.8)
+        yield from muscle(Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.6 * surface.rim)
 
 
 def _diaphragm(frame: BodyFrame) -> Solid:
@@ -136,16 +134,13 @@ def _deep(surface: BodySurface) -> Distance:
 
 def _middle(surface: BodySurface) -> Distance:
     thick = np.float32(surface.habitus.muscle)
-    column = erector(surface)
-
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall, angle = surface.layers(x, y, z)[2:]
         front = np.where(y < 0, np.abs(x), 90)
         oblique = meet(
             between(wall, 4.6, 4.6 + 5 * thick), between(z, -445, -205), _RECTUS(z) + 6 - front, np.float32(0.55 * 120) - angle * 120
         )
-        low = meet(column(x, y, z), np.broadcast_to(z + np.float32(200), wall.shape))
-        return np.minimum(oblique, low)
+        return oblique
 
     return distance
 

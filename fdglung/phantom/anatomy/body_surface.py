@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, belly, cage, oval
-from fdglung.phantom.anatomy.solids import chain, mirrored, remembered, union
+from fdglung.phantom.anatomy.solids import chain, mirrored, near, remembered, union
 from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid, profile, smooth_intersection, smooth_union
 from fdglung.phantom.subject import Subject
 
@@ -63,6 +63,8 @@ class BodySurface:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.habitus = habitus(subject)
+        self.rim = 0.8 + 0.2 * self.habitus.fat + 0.004 * max(subject.age_years - 50, 0)
+        """Factor of the fat between the muscles."""
         self.arms = {side: arm(subject, side) for side in (RIGHT, LEFT)}
         self.breasts = breasts(subject, self.habitus)
         self._layers = remembered(self._work_out)
@@ -85,9 +87,8 @@ class BodySurface:
         centre, half = (front + back) / 2, (back - front) / 2
         trunk = oval(ax, y - centre, side, half)
         trunk = smooth_intersection(trunk, np.float32(-512) - z, 20)
-        legs = _legs(ax, y, z)
-        girdle = _GIRDLE[self.subject.arms].distance(ax, y, z)
-        hull = smooth_union(smooth_union(trunk, legs, 30), girdle, 24)
+        girdle = near(_GIRDLE[self.subject.arms], ax, y, z)
+        hull = smooth_union(smooth_union(trunk, near(_LEGS, ax, y, z), 30), girdle, 24)
         wall = inner_wall(x, y, z)
         angle = np.arctan2(ax, (y - 1) * np.float32(1.43))
         # the share of front, side and back in the fat's thickness
@@ -97,10 +98,10 @@ class BodySurface:
         thick = thick + level(self._fat(_FAT_FRONT)) * before + level(self._fat(_FAT_BACK)) * behind
         skin = hull - thick
         for solid in self.breasts:
-            skin = smooth_union(skin, solid.distance(x, y, z), 22)
+            skin = smooth_union(skin, near(solid, x, y, z), 30)
         fat = np.float32(2 + 4.0 * self.habitus.fat)
         for solid in self.arms.values():
-            skin = smooth_union(skin, solid.distance(x, y, z) - fat, 9)
+            skin = smooth_union(skin, near(solid, x, y, z, reach_mm=70) - fat, 9)
         return skin, hull, wall, angle
 
     def _fat(self, table: tuple[float, ...]) -> tuple[float, ...]:
@@ -108,15 +109,27 @@ class BodySurface:
         kinds = np.interp(_HEIGHTS, (-520, -430, -330, -220, -150, 100, 200), (0.8, 1, 1, 1, 0, 0, 0))
         extra = np.interp(_HEIGHTS, (-560, -400, -300, -250), (h.hips, h.hips, h.belly, h.belly))
         head = np.interp(_HEIGHTS, (120, 180), (1, 0))
-        factors = 1 + (h.fat * (1 + kinds * (extra - 1)) - 1) * (0.25 + 0.75 * head)
+        # below the chest the frame widens the body already
+        power = np.interp(_HEIGHTS, (-560, -440, -330, -190, -100), (0.8, 0.7, 0.5, 0.5, 0.8))
+        factors = 1 + (h.fat**power * (1 + kinds * (extra - 1)) - 1) * (0.25 + 0.75 * head)
         return tuple(SKIN_MM + np.asarray(table) * factors)
 
 
 def inner_wall(x: Array, y: Array, z: Array) -> Array:
     """Signed distance to the inner wall of chest above and belly below, one running into the other."""
-    share = np.clip((np.float32(-120) - z) / np.float32(80), 0, 1)
-    result: Array = cage(x, y, z) * (1 - share) + belly(x, y, z) * share
-    return np.where(z > 100, cage(x, y, z), result)
+    result = np.empty(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32)
+    others = tuple(range(1, z.ndim))
+    low, high = z.min(axis=others), z.max(axis=others)
+    for rows, kind in ((low >= -120, 0), (high <= -200, 1), ((low < -120) & (high > -200), 2)):
+        if not rows.any():
+            continue
+        a, b, c = (f[rows] if f.shape[0] > 1 else f for f in (x, y, z))
+        if kind == 2:
+            share = np.clip((np.float32(-120) - c) / np.float32(80), 0, 1)
+            result[rows] = cage(a, b, c) * (1 - share) + belly(a, b, c) * share
+        else:
+            result[rows] = (cage, belly)[kind](a, b, c)
+    return result
 
 
 def arm(subject: Subject, side: int) -> Solid:
@@ -139,8 +152,8 @@ def breasts(subject: Subject, body: Habitus) -> tuple[Solid, ...]:
     made = []
     for side in (RIGHT, LEFT):
         one = size * float(rng.normal(1, 0.03))
-        centre = (side * (86 + aside), -92 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
-        made.append(ellipsoid(centre, (62 * one, 40 * one, 66 * one), axis=(side * 0.06, 0.05, 1)))
+        centre = (side * (90 + aside), -86 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
+        made.append(ellipsoid(centre, (68 * one, 42 * one, 70 * one), axis=(side * 0.06, 0.05, 1)))
     return tuple(made)
 
 
@@ -171,6 +184,8 @@ _ARMS = {
     "down": ((164, 32, 62), (184, 36, -10), (204, 44, -120), (214, 46, -215), (214, 22, -330), (204, -8, -440)),
 }
 _ARM_RADII = {"up": (46, 45, 42, 38), "down": (46, 43, 38, 34, 33, 22)}
+
+_LEGS = Solid(_legs, ((0.0, 180.0), (-90.0, 140.0), (-700.0, -390.0)))
 
 _GIRDLE = {
     "up": union(

@@ -117,7 +117,7 @@ def muscle(solid: Solid, grain: Distance, *, rim_mm: float = 1.3) -> Iterator[Pa
         return result
 
     def rim(x: Array, y: Array, z: Array) -> Array:
-        width = np.float32(0.75) + np.sin(np.float32(0.10) * x - np.float32(0.07) * y + np.float32(0.05) * z)
+        width = np.float32(0.95) + np.sin(np.float32(0.10) * x - np.float32(0.07) * y + np.float32(0.05) * z)
         result: Array = wavy(x, y, z) - np.float32(rim_mm) * width
         return result
 
@@ -143,6 +143,22 @@ def remembered(function: Callable[[Array, Array, Array], tuple[Array, ...]]) -> 
 
 
 _REMEMBERED = 24
+
+
+def near(solid: Solid, x: Array, y: Array, z: Array, *, reach_mm: float = 40.0) -> Array:
+    """Distance to a solid, worked out around its box only; beyond, `reach_mm`. x, y, z are whole arrays (z, y, x)."""
+    result = np.full(x.shape, np.float32(reach_mm))
+    window = []
+    for axis, (low, high) in zip((z, y, x), solid.box[::-1], strict=True):
+        others = tuple(i for i in range(3) if i != len(window))
+        touched = (axis.max(axis=others) >= low - reach_mm) & (axis.min(axis=others) <= high + reach_mm)
+        if not touched.any():
+            return result
+        where = np.nonzero(touched)[0]
+        window.append(slice(int(where[0]), int(where[-1]) + 1))
+    part = (window[0], window[1], window[2])
+    result[part] = np.minimum(solid.distance(x[part], y[part], z[part]), np.float32(reach_mm))
+    return result
 
 
 def noise(rng: np.random.Generator, *, wavelength_mm: tuple[float, float, float]) -> Distance:

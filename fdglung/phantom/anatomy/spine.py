@@ -74,7 +74,8 @@ class Column:
 
         def distance(x: Array, y: Array, z: Array) -> Array:
             height, half, _, _, side = self.fields(x, y, z)
-            lid = np.abs(height) - half
+            # end plates are hollow by 1.5 mm
+            lid = np.abs(height) - half + np.float32(1.5) * np.clip(-side / 11, 0, 1)
             q = np.float32(1.5)
             rim = np.hypot(np.maximum(side + q, 0), np.maximum(lid + q, 0)) - q
             result: Array = np.maximum(rim, np.maximum(side, lid)) + np.float32(inset)

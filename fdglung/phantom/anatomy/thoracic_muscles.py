@@ -10,20 +10,17 @@ from fdglung.phantom.anatomy import shoulder
 from fdglung.phantom.anatomy.body_surface import BodySurface
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, oval, spine_y
 from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted
-from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, profile
 from fdglung.phantom.subject import Subject
 
-_BOX: Box = ((-215.0, 215.0), (-150.0, 160.0), (-265.0, 140.0))
 _ARC = np.float32(120)
 """Millimetres along the wall a radian of the angle around it (round figure)."""
 
 
-def layer(subject: Subject, surface: BodySurface, grain: Distance, number: int) -> Iterator[Part]:
-    """Yield a layer: 0 intercostals, 1 serratus, pectoralis minor, rhomboid, erector; 2 the broad outer muscles."""
-    make = (_deep, _middle, _outer)[number]
-    yield Part(Tissue.MUSCLE, Solid(make(surface), _BOX), Organ.MUSCLE, hu_offset=grain)
+def layer(surface: BodySurface, number: int) -> Distance:
+    """Return a layer: 0 intercostals, 1 serratus, pectoralis minor, rhomboid, erector; 2 the broad outer muscles."""
+    return (_deep, _middle, _outer)[number](surface)
 
 
 def girdle(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[Part]:
@@ -41,7 +38,7 @@ def girdle(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[
             (plate(shifted(blade, side * (2.0 + 7.5 * thick), shrink=0.02), 7.5 * thick), 1.2),
             (chain((tip["superior"], tip["supraspinous"], tip["acromion"]), (9 * thick, 12 * thick, 8)), 1.0),
         ):
-            yield from muscle(_within(solid, surface), grain, rim_mm=rim)
+            yield from muscle(_within(solid, surface), grain, rim_mm=rim * surface.rim)
         # pectoralis towards the humerus: the front fold
         fold = chain((*mirrored(((80, -80, 26),), side), tip["axilla_front"], tip["humerus"]), (10, 14 * thick, 9))
         yield from muscle(_within(fold, surface), grain, rim_mm=0.3)
@@ -101,7 +98,7 @@ def _outer(surface: BodySurface) -> Distance:
         pectoral = meet(
             between(wall, inner, inner + thick * (np.float32(5) + np.float32(14) * rise)),
             between(angle * _ARC, (2.62 - 0.80 * rise) * _ARC, 3.02 * _ARC),
-            between(z, -78, 74),
+            between(z, -78, 84),
             skin + np.float32(6),
         )
         # the hind mass: everything outside serratus and ribs that is not the axilla's fat
@@ -136,9 +133,3 @@ def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
     )
     groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.float32(8.5), np.float32(13))
     return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-412) - z, column.shape))
-
-
-def erector(surface: BodySurface) -> Distance:
-    """Signed distance to the erector spinae and multifidus of both sides."""
-    thick = np.float32(surface.habitus.muscle)
-    return lambda x, y, z: _erector(np.abs(x), y, z, thick)
