@@ -8,11 +8,11 @@ import numpy as np
 
 from fdglung.phantom.anatomy.body_surface import BodySurface, habitus
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, dome, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted, union
+from fdglung.phantom.anatomy.solids import by_height, between, chain, meet, mirrored, muscle, plate, shifted, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Distance, Solid, ellipsoid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, ellipsoid
 from fdglung.phantom.subject import Subject
 
 
@@ -145,8 +145,8 @@ def _middle(surface: BodySurface) -> Distance:
     return distance
 
 
-_RECTUS = profile((-480, -440, -400, -330, -130), (20, 38, 56, 66, 68))
-_GLUTEUS = profile((-520, -470, -420, -370, -335), (34, 44, 44, 26, 6))
+_RECTUS = by_height((-480, -440, -400, -330, -130), (20, 38, 56, 66, 68))
+_GLUTEUS = by_height((-520, -470, -420, -370, -335), (34, 44, 44, 26, 6))
 
 
 def _outer(surface: BodySurface) -> Distance:

@@ -50,7 +50,7 @@ def habitus(subject: Subject) -> Habitus:
     own = np.clip(rng.standard_normal(4), -2, 2)
     surplus = math.log1p(math.exp((subject.body_mass_index - 19.5) / 2.2)) / math.log1p(math.exp((24 - 19.5) / 2.2))
     return Habitus(
-        fat=float(surplus * (1.0 if male else 1.4) * (1 + 0.12 * own[0])),
+        fat=float(surplus * (1.0 if male else 1.5) * (1 + 0.12 * own[0])),
         muscle=float((1.0 if male else 0.8) * (1 - 0.003 * max(subject.age_years - 40, 0)) * (1 + 0.08 * own[1])),
         belly=float(1 + 0.15 * own[2]),
         hips=float((1.0 if male else 1.25) * (1 + 0.1 * own[3])),
@@ -87,8 +87,8 @@ class BodySurface:
         centre, half = (front + back) / 2, (back - front) / 2
         trunk = oval(ax, y - centre, side, half)
         trunk = smooth_intersection(trunk, np.float32(-512) - z, 20)
-        girdle = near(_GIRDLE[self.subject.arms], ax, y, z)
-        hull = smooth_union(smooth_union(trunk, near(_LEGS, ax, y, z), 30), girdle, 24)
+        girdle = near(_GIRDLE[self.subject.arms], ax, y, z, reach_mm=160)
+        hull = smooth_union(smooth_union(trunk, near(_LEGS, ax, y, z, reach_mm=160), 30), girdle, 24)
         wall = inner_wall(x, y, z)
         angle = np.arctan2(ax, (y - 1) * np.float32(1.43))
         # the share of front, side and back in the fat's thickness
@@ -98,7 +98,7 @@ class BodySurface:
         thick = thick + level(self._fat(_FAT_FRONT)) * before + level(self._fat(_FAT_BACK)) * behind
         skin = hull - thick
         for solid in self.breasts:
-            skin = smooth_union(skin, near(solid, x, y, z), 30)
+            skin = smooth_union(skin, near(solid, x, y, z, reach_mm=60), 30)
         fat = np.float32(2 + 4.0 * self.habitus.fat)
         for solid in self.arms.values():
             skin = smooth_union(skin, near(solid, x, y, z, reach_mm=70) - fat, 9)
@@ -153,7 +153,7 @@ def breasts(subject: Subject, body: Habitus) -> tuple[Solid, ...]:
     for side in (RIGHT, LEFT):
         one = size * float(rng.normal(1, 0.03))
         centre = (side * (90 + aside), -86 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
-        made.append(ellipsoid(centre, (68 * one, 42 * one, 70 * one), axis=(side * 0.06, 0.05, 1)))
+        made.append(ellipsoid(centre, (70 * one, 48 * one, 70 * one), axis=(side * 0.06, 0.05, 1)))
     return tuple(made)
 
 
@@ -165,13 +165,13 @@ def _legs(ax: Array, y: Array, z: Array) -> Array:
 
 _HEIGHTS = (-600, -520, -480, -440, -400, -340, -290, -240, -190, -130, -60, -30, 30, 60, 80, 100, 122, 150, 190, 215)
 _HEIGHTS = (*_HEIGHTS, 235, 265, 295, 318, 332, 342)
-_SIDE = (150, 158, 164, 163, 156, 148, 146, 149, 153, 159, 165, 165, 158, 148, 134, 106, 66, 56, 58, 68)
+_SIDE = (150, 158, 164, 163, 156, 149, 148, 152, 158, 164, 169, 169, 161, 148, 134, 106, 66, 56, 58, 68)
 _SIDE = (*_SIDE, 74, 75, 70, 52, 26, 1)
 _FRONT = (-70, -76, -80, -90, -101, -109, -110, -110, -106, -105, -102, -101, -92, -80, -68, -54, -38, -36, -62, -82)
 _FRONT = (*_FRONT, -88, -88, -78, -52, -24, 5)
 _BACK = (116, 120, 122, 122, 118, 114, 114, 117, 122, 128, 133, 134, 134, 132, 128, 120, 108, 96, 92, 96)
 _BACK = (*_BACK, 101, 103, 96, 72, 42, 7)
-_FAT_SIDE = (10, 14, 17, 18, 17, 16, 16, 15, 13, 11, 11, 11, 10, 9, 7, 6, 5, 4, 4, 3, 3, 3, 3, 3, 3, 3)
+_FAT_SIDE = (10, 14, 17, 18, 17, 17, 18, 18, 17, 16, 15, 14, 11, 9, 7, 6, 5, 4, 4, 3, 3, 3, 3, 3, 3, 3)
 _FAT_FRONT = (8, 10, 16, 18, 19, 19, 18, 16, 12, 8, 7, 7, 6, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3)
 _FAT_BACK = (12, 20, 24, 24, 20, 15, 13, 11, 9, 8, 8, 8, 8, 9, 9, 8, 7, 6, 5, 4, 4, 4, 4, 4, 4, 4)
 

@@ -45,18 +45,18 @@ class Course:
 
 
 COURSES = (
-    Course(77, 44, 2.62, 38, 7.5, 3.7),
-    Course(62, 6, 2.62, 4, 6.2, 3.9),
-    Course(42, -36, 2.60, -17, 6.0, 4.1),
-    Course(21, -68, 2.58, -38, 6.0, 4.2),
-    Course(0, -100, 2.53, -58, 6.2, 4.3),
-    Course(-21, -132, 2.46, -76, 6.4, 4.4),
-    Course(-43, -163, 2.38, -92, 6.6, 4.4),
-    Course(-66, -190, 2.28, -120, 6.4, 4.3),
-    Course(-90, -212, 2.16, -148, 6.2, 4.2),
-    Course(-115, -229, 2.02, -176, 6.0, 4.1),
-    Course(-143, -236, 1.62, None, 5.4, 3.8),
-    Course(-172, -232, 0.98, None, 4.6, 3.5),
+    Course(77, 44, 2.62, 38, 7.2, 3.45),
+    Course(62, 6, 2.62, 4, 5.9, 3.65),
+    Course(42, -36, 2.60, -17, 5.7, 3.85),
+    Course(21, -68, 2.58, -38, 5.7, 3.95),
+    Course(0, -100, 2.53, -58, 5.9, 4.05),
+    Course(-21, -132, 2.46, -76, 6.1, 4.15),
+    Course(-43, -163, 2.38, -92, 6.3, 4.15),
+    Course(-66, -190, 2.28, -120, 6.1, 4.05),
+    Course(-90, -212, 2.16, -148, 5.9, 3.95),
+    Course(-115, -229, 2.02, -176, 5.7, 3.85),
+    Course(-143, -236, 1.62, None, 5.1, 3.55),
+    Course(-172, -232, 0.98, None, 4.3, 3.25),
 )
 """The twelve ribs in canonical coordinates; they keep to the cage of `landmarks.cage` (round figures)."""
 
@@ -214,7 +214,7 @@ def _unrolled(drawn: dict[int, tuple[Array, Array, Array]], x: Array, y: Array, 
 
 def _rounded(fields: tuple[Array, ...], kind: int, inset: float) -> Array:
     """Signed distance to a rib or a cartilage: a bar with rounded edges lying on the cage."""
-    radius = np.float32(3.3)
+    radius = np.float32(3.2)
     edge = fields[kind] + radius
     depth = np.abs(fields[2]) - (fields[3] if kind == 0 else np.float32(4.2)) + radius
     outside = np.hypot(np.maximum(edge, 0), np.maximum(depth, 0))

@@ -39,7 +39,7 @@ def parts(subject: Subject) -> Iterator[Part]:
     head = without(union(outer, base, face, blend_mm=3), hole.distance)
     yield from bone(head, Organ.SKULL, shell_mm=1.9, fine=False)
     yield Part(Tissue.CORTICAL_BONE, grown(vault_room, 1.6), Organ.SKULL)
-    yield Part(Tissue.CSF, without(vault_room, grown(base, 1).distance))
+    yield Part(Tissue.CSF, without(vault_room, grown(base, 1).distance), Organ.BRAIN)
     for side in (RIGHT, LEFT):
         yield Part(Tissue.FAT, ellipsoid((side * 33, -66, 222), (20, 26, 18), axis=(side * 0.2, 0.1, 1)))
         yield Part(Tissue.AIR, ellipsoid((side * 27, -56, 192), (13, 17, 15)))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, profile, smooth_union
 
 Point = Sequence[float]
 
@@ -92,6 +92,24 @@ def shifted(corners: tuple[Point, Point, Point], along: float, *, shrink: float 
     moved = p + along * normal / np.linalg.norm(normal)
     moved = moved + shrink * (moved.mean(axis=0) - moved)
     return tuple(moved[0]), tuple(moved[1]), tuple(moved[2])
+
+
+def by_height(
+    heights: Sequence[float], values: Sequence[float], *, smooth_mm: float = 24
+) -> Callable[[Array], Array]:
+    """As `profile`, to half a millimetre of height and much quicker on whole volumes."""
+    fine = np.arange(_HEIGHTS[0], _HEIGHTS[1], 0.5, dtype=np.float32)
+    table = profile(heights, values, smooth_mm=smooth_mm)(fine)
+
+    def value(z: Array) -> Array:
+        index = ((np.asarray(z, np.float32) - np.float32(_HEIGHTS[0])) * np.float32(2) + np.float32(0.5)).astype(np.int32)
+        found: Array = np.take(table, index, mode="clip")
+        return found
+
+    return value
+
+
+_HEIGHTS = (-720.0, 420.0)
 
 
 def bone(

@@ -9,9 +9,9 @@ import numpy as np
 from fdglung.phantom.anatomy import shoulder
 from fdglung.phantom.anatomy.body_surface import BodySurface
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted
+from fdglung.phantom.anatomy.solids import by_height, between, chain, meet, mirrored, muscle, plate, shifted
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Distance, Solid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, smooth_intersection
 from fdglung.phantom.subject import Subject
 
 _ARC = np.float32(120)
@@ -105,9 +105,8 @@ def _outer(surface: BodySurface) -> Distance:
         floor = np.where(z > -150, np.float32(17.8), np.float32(11.5))
         start = 0.46 - 0.26 * np.clip((z + 80) / 60, 0, 1)
         stop = 1.72 - 0.42 * np.clip((z + 70) / 80, 0, 1)
-        dorsal = meet(
-            floor - wall, hull + 0.5, between(angle * _ARC, start * _ARC, stop * _ARC), between(z, -228, 112)
-        )
+        sector = between(angle * _ARC, start * _ARC, stop * _ARC)
+        dorsal = meet(floor - wall, smooth_intersection(hull + np.float32(0.5), sector, 24), between(z, -228, 112))
         dorsal = np.maximum(dorsal, wall - np.float32(17.8) - 10 * thick - 60 * np.clip((z + 110) / 80, 0, 1))
         trapezius = meet(
             between(hull, -9.0 * thick, 0.0),
@@ -120,10 +119,10 @@ def _outer(surface: BodySurface) -> Distance:
     return distance
 
 
-_ERECTOR_X = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (10, 20, 30, 31, 28, 22, 18, 15, 16))
-_ERECTOR_Y = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (6, 10, 19, 22, 17, 13, 12, 14, 14))
-_ERECTOR_CENTRE = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (20, 26, 36, 38, 34, 29, 24, 19, 19))
-_ERECTOR_BACK = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (22, 28, 46, 46, 43, 42, 42, 40, 38))
+_ERECTOR_X = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (10, 20, 30, 31, 28, 22, 18, 15, 16))
+_ERECTOR_Y = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (6, 10, 19, 22, 17, 13, 12, 14, 14))
+_ERECTOR_CENTRE = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (20, 26, 36, 38, 34, 29, 24, 19, 19))
+_ERECTOR_BACK = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (22, 28, 46, 46, 43, 42, 42, 40, 38))
 
 
 def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
