@@ -8,7 +8,7 @@ import numpy as np
 
 from fdglung.phantom.anatomy.body_surface import BodySurface, habitus
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, dome, oval, spine_y
-from fdglung.phantom.anatomy.solids import by_height, between, chain, meet, mirrored, muscle, plate, shifted, union
+from fdglung.phantom.anatomy.solids import at, between, by_height, chain, meet, mirrored, muscle, plate, shifted, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
@@ -31,17 +31,18 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         across = (24, 33, 41, 49, 60, 74, 90, 108)
         before = (6, 8, 6, -4, -36, -98, -110, -78)
         radii = (6, 11, 17, 20, 20, 18, 16, 9)
-        line = [
-            (a, float(spine_y(np.float32(h))) + b, h) for a, b, h in zip(across, before, heights, strict=True)
-        ]
+        line = [(a, at(spine_y, h) + b, h) for a, b, h in zip(across, before, heights, strict=True)]
         psoas = chain(mirrored(line, side), [r * own for r in radii])
         yield Part(Tissue.MUSCLE, psoas, Organ.MUSCLE, hu_offset=grain)
-        middle = float(spine_y(np.float32(-250)))
+        middle = at(spine_y, -250)
 
         def quadratus(x: Array, y: Array, z: Array, side: int = side, middle: float = middle) -> Array:
             """A flat column from the crest to the twelfth rib, leaning outwards below."""
             across = side * x - (56 - (z + 250) * np.float32(0.12))
-            return meet(oval(across, y - spine_y(z) - 24, np.float32(19 * thick), np.float32(9.5 * thick)), between(z, -308, -192))
+            return meet(
+                oval(across, y - spine_y(z) - 24, np.full_like(z, 19 * thick), np.full_like(z, 9.5 * thick)),
+                between(z, -308, -192),
+            )
 
         sides = sorted((side * 25.0, side * 92.0))
         loin = Solid(quadratus, ((sides[0], sides[1]), (middle - 20, middle + 50), (-310.0, -190.0)))
@@ -49,18 +50,22 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
         wing = tuple(mirrored(((120, -40, -345), (132, 26, -304), (92, 10, -412)), side))
         iliacus = union(
             plate(shifted(wing, -side * 9.0), 7.5 * own),  # type: ignore[arg-type]
-            chain(mirrored(((106, -14, -375), (92, -28, -410), (88, -34, -440), (92, -20, -472)), side), (9, 12, 12, 10)),
+            chain(
+                mirrored(((106, -14, -375), (92, -28, -410), (88, -34, -440), (92, -20, -472)), side), (9, 12, 12, 10)
+            ),
             blend_mm=4,
         )
         yield Part(Tissue.MUSCLE, iliacus, Organ.MUSCLE, hu_offset=grain)
-        lumbar = float(spine_y(np.float32(-230)))
-        tip = float(spine_y(np.float32(-160)))
+        lumbar = at(spine_y, -230)
+        tip = at(spine_y, -160)
         obturator = plate(tuple(mirrored(((56, -14, -446), (60, 46, -440), (50, 22, -500)), side)), 6.5 * own)  # type: ignore[arg-type]
         yield Part(Tissue.MUSCLE, obturator, Organ.MUSCLE, hu_offset=grain)
         pear = chain(mirrored(((28, 92, -405), (66, 78, -418), (118, 48, -440)), side), (9 * own, 12 * own, 6 * own))
         yield Part(Tissue.MUSCLE, pear, Organ.MUSCLE, hu_offset=grain)
         crus = chain(
-            mirrored(((8, tip - 26, -165), (12, tip - 20, -190), (15, lumbar - 14, -230), (13, lumbar - 18, -275)), side),
+            mirrored(
+                ((8, tip - 26, -165), (12, tip - 20, -190), (15, lumbar - 14, -230), (13, lumbar - 18, -275)), side
+            ),
             (4, 5.5 if side == RIGHT else 4.5, 5.5 if side == RIGHT else 4.5, 3),
         )
         yield Part(Tissue.MUSCLE, crus, Organ.MUSCLE, hu_offset=grain)
@@ -89,7 +94,11 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
 
             yield Part(Tissue.MUSCLE, Solid(flank, fan.box), Organ.MUSCLE, hu_offset=grain)
         # fat between the gluteus maximus and what lies under it, in the groin, beside the anal canal
-        for centre, radii in (((78, 76, -455), (34, 7, 42)), ((72, -66, -468), (20, 13, 44)), ((26, 78, -492), (19, 30, 34))):
+        for centre, radii in (
+            ((78, 76, -455), (34, 7, 42)),
+            ((72, -66, -468), (20, 13, 44)),
+            ((26, 78, -492), (19, 30, 34)),
+        ):
             yield Part(Tissue.FAT, ellipsoid(mirrored((centre,), side)[0], radii))
 
         def buttock(x: Array, y: Array, z: Array, side: int = side) -> Array:
@@ -103,7 +112,9 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
             )
 
         bounds = sorted((side * 4.0, side * 150.0))
-        yield from muscle(Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.6 * surface.rim)
+        yield from muscle(
+            Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.6 * surface.rim
+        )
 
 
 def _diaphragm(frame: BodyFrame) -> Solid:
@@ -125,8 +136,12 @@ def _deep(surface: BodySurface) -> Distance:
         wall, angle = surface.layers(x, y, z)[2:]
         ax = np.abs(x)
         front = np.where(y < 0, ax, 90)
-        transverse = meet(between(wall, -1, 3.2), between(z, -455, -195), _RECTUS(z) + 3 - front, np.float32(0.42 * 120) - angle * 120)
-        rectus = meet(between(wall, 0.5, 1.5 + 9.5 * thick), between(ax, 4.5, _RECTUS(z)), between(z, -478, -125), y + 20)
+        transverse = meet(
+            between(wall, -1, 3.2), between(z, -455, -195), _RECTUS(z) + 3 - front, np.float32(0.42 * 120) - angle * 120
+        )
+        rectus = meet(
+            between(wall, 0.5, 1.5 + 9.5 * thick), between(ax, 4.5, _RECTUS(z)), between(z, -478, -125), y + 20
+        )
         return np.minimum(transverse, rectus)
 
     return distance
@@ -134,11 +149,15 @@ def _deep(surface: BodySurface) -> Distance:
 
 def _middle(surface: BodySurface) -> Distance:
     thick = np.float32(surface.habitus.muscle)
+
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall, angle = surface.layers(x, y, z)[2:]
         front = np.where(y < 0, np.abs(x), 90)
         oblique = meet(
-            between(wall, 4.6, 4.6 + 5 * thick), between(z, -445, -205), _RECTUS(z) + 6 - front, np.float32(0.55 * 120) - angle * 120
+            between(wall, 4.6, 4.6 + 5 * thick),
+            between(z, -445, -205),
+            _RECTUS(z) + 6 - front,
+            np.float32(0.55 * 120) - angle * 120,
         )
         return oblique
 

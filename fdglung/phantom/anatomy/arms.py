@@ -51,5 +51,8 @@ def _forearm(side: int, thick: float, grain: Distance) -> Iterator[Part]:
         (((214, 56, -215), (212, 34, -300), (202, 4, -430)), (14, 15, 7)),
     ):
         yield from muscle(chain(mirrored(line, side), [r * thick for r in radii]), grain)
-    for line in (((206, 44, -222), (208, 24, -330), (198, 4, -436)), ((222, 40, -222), (222, 14, -330), (208, -10, -436))):
+    for line in (
+        ((206, 44, -222), (208, 24, -330), (198, 4, -436)),
+        ((222, 40, -222), (222, 14, -330), (208, -10, -436)),
+    ):
         yield from bone(chain(mirrored(line, side), (7, 6, 7)), None, shell_mm=2.5)

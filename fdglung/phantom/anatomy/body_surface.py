@@ -43,8 +43,7 @@ class Habitus:
 
 
 def habitus(subject: Subject) -> Habitus:
-    """Draw a subject's habitus; the fat grows by about 19 % a BMI unit, hence the trunk by 5 mm across (round figure).
-    """
+    """Draw a subject's habitus; fat grows by some 19 % a BMI unit, the trunk by 5 mm (round figures)."""
     rng = subject.rng(101)
     male = subject.sex == "M"
     own = np.clip(rng.standard_normal(4), -2, 2)
@@ -99,6 +98,7 @@ class BodySurface:
         skin = hull - thick
         for solid in self.breasts:
             skin = smooth_union(skin, near(solid, x, y, z, reach_mm=60), 30)
+        skin = smooth_union(skin, near(_FACE, ax, y, z), 10)
         fat = np.float32(2 + 4.0 * self.habitus.fat)
         for solid in self.arms.values():
             skin = smooth_union(skin, near(solid, x, y, z, reach_mm=70) - fat, 9)
@@ -163,17 +163,40 @@ def _legs(ax: Array, y: Array, z: Array) -> Array:
     return smooth_intersection(leg, z + np.float32(415), 40)
 
 
-_HEIGHTS = (-600, -520, -480, -440, -400, -340, -290, -240, -190, -130, -60, -30, 30, 60, 80, 100, 122, 150, 190, 215)
-_HEIGHTS = (*_HEIGHTS, 235, 265, 295, 318, 332, 342)
-_SIDE = (150, 158, 164, 163, 156, 149, 148, 152, 158, 164, 169, 169, 161, 148, 134, 106, 66, 56, 58, 68)
-_SIDE = (*_SIDE, 74, 75, 70, 52, 26, 1)
-_FRONT = (-70, -76, -80, -90, -101, -109, -110, -110, -106, -105, -102, -101, -92, -80, -68, -54, -38, -36, -62, -82)
-_FRONT = (*_FRONT, -88, -88, -78, -52, -24, 5)
-_BACK = (116, 120, 122, 122, 118, 114, 114, 117, 122, 128, 133, 134, 134, 132, 128, 120, 108, 96, 92, 96)
-_BACK = (*_BACK, 101, 103, 96, 72, 42, 7)
-_FAT_SIDE = (10, 14, 17, 18, 17, 17, 18, 18, 17, 16, 15, 14, 11, 9, 7, 6, 5, 4, 4, 3, 3, 3, 3, 3, 3, 3)
-_FAT_FRONT = (8, 10, 16, 18, 19, 19, 18, 16, 12, 8, 7, 7, 6, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3)
-_FAT_BACK = (12, 20, 24, 24, 20, 15, 13, 11, 9, 8, 8, 8, 8, 9, 9, 8, 7, 6, 5, 4, 4, 4, 4, 4, 4, 4)
+_SECTIONS = (
+    (-600, 150, -70, 116, 10, 8, 12),
+    (-520, 158, -76, 120, 14, 10, 20),
+    (-480, 164, -80, 122, 17, 16, 24),
+    (-440, 163, -90, 122, 18, 18, 24),
+    (-400, 156, -101, 118, 17, 19, 20),
+    (-340, 149, -109, 114, 17, 19, 15),
+    (-290, 148, -110, 114, 18, 18, 13),
+    (-240, 152, -110, 117, 18, 16, 11),
+    (-190, 158, -106, 122, 17, 12, 9),
+    (-130, 164, -105, 128, 16, 8, 8),
+    (-60, 169, -102, 133, 15, 7, 8),
+    (-30, 169, -101, 134, 14, 7, 8),
+    (30, 161, -92, 134, 11, 6, 8),
+    (60, 148, -80, 132, 9, 5, 9),
+    (80, 134, -68, 128, 7, 5, 9),
+    (100, 106, -54, 120, 6, 4, 8),
+    (122, 66, -38, 108, 5, 4, 7),
+    (150, 56, -36, 96, 4, 4, 6),
+    (190, 58, -62, 92, 4, 4, 5),
+    (215, 68, -82, 96, 3, 3, 4),
+    (235, 74, -88, 101, 3, 3, 4),
+    (265, 75, -88, 103, 3, 3, 4),
+    (295, 70, -78, 96, 3, 3, 4),
+    (318, 52, -52, 72, 3, 3, 4),
+    (332, 26, -24, 42, 3, 3, 4),
+    (342, 1, 5, 7, 3, 3, 4),
+)
+"""Height; half width, front and back (y) of the hull of muscles; fat on its sides, front and back, in mm."""
+
+_HEIGHTS, _SIDE, _FRONT, _BACK, _FAT_SIDE, _FAT_FRONT, _FAT_BACK = (
+    tuple(float(row[column]) for row in _SECTIONS) for column in range(7)
+)
+
 
 _LEG_X = profile((-640, -560, -500, -440), (74, 80, 84, 76), smooth_mm=30)
 _LEG_Y = profile((-640, -560, -500, -440), (82, 90, 94, 86), smooth_mm=30)
@@ -186,6 +209,14 @@ _ARMS = {
 _ARM_RADII = {"up": (46, 45, 42, 38), "down": (46, 43, 38, 34, 33, 22)}
 
 _LEGS = Solid(_legs, ((0.0, 180.0), (-90.0, 140.0), (-700.0, -390.0)))
+
+_FACE = union(
+    ellipsoid((0, -46, 202), (58, 54, 62)),
+    chain(((54, 2, 168), (46, -34, 152), (24, -74, 148), (0, -82, 148)), (12, 16, 16, 16)),
+    chain(((0, -94, 222), (0, -106, 200), (6, -102, 197)), (7, 10, 9)),
+    blend_mm=12,
+)
+"""Cheeks, jaw and nose, of |x|."""
 
 _GIRDLE = {
     "up": union(
@@ -225,4 +256,3 @@ def _smooth(table: tuple[float, ...]) -> Array:
     heights = np.float64(_LOW) + 2 * np.arange(_COUNT)
     values = profile(_HEIGHTS, table, smooth_mm=18)(heights.astype(np.float32))
     return values.astype(np.float32)
-

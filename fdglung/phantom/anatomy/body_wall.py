@@ -52,14 +52,14 @@ def deep_parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
 
 
 def muscle_grain(subject: Subject) -> Distance:
-    """Return what fat between the fibres adds to a muscle's CT number, in HU: about -4 at 30 years, -14 at 80.
+    """Return what fat between the fibres adds to a muscle's CT number, in HU: about -1 at 30 years, -11 at 80.
 
-    Muscle's mean CT number falls by some 3 HU a decade (round figure).
+    Muscle's mean CT number falls by some 2 HU a decade (round figure).
     """
     rng = subject.rng(112)
     coarse = noise(rng, wavelength_mm=(11, 11, 40))
     old = float(np.clip((subject.age_years - 35) / 45, 0, 1.2))
-    depth = np.float32(4 + 7 * old + 0.25 * max(subject.body_mass_index - 24, 0))
+    depth = np.float32(4 + 14 * old + 0.25 * max(subject.body_mass_index - 24, 0))
 
     def offset(x: Array, y: Array, z: Array) -> Array:
         n = coarse(x, y, z)

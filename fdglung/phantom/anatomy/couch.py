@@ -34,7 +34,9 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
         bowl = np.float32(top) - np.float32(RISE_MM / half**2) * px**2
         # the underside is flat and narrower: the cross-section of a trough
         floor = np.float32(top + _DEPTH_MM) - np.float32(0.9) * np.maximum(np.abs(px) - np.float32(0.62 * half), 0)
-        result: Array = np.maximum(np.maximum(bowl - py, (py - floor) * np.float32(0.75)), np.abs(px) - np.float32(half))
+        result: Array = np.maximum(
+            np.maximum(bowl - py, (py - floor) * np.float32(0.75)), np.abs(px) - np.float32(half)
+        )
         return result
 
     low, high = (float(v) for v in frame.to_canonical([(0, top - RISE_MM, 0), (0, top + _DEPTH_MM, 0)])[:, 1])
@@ -72,7 +74,8 @@ def _patient_space(frame: BodyFrame) -> Callable[[Array, Array, Array], tuple[Ar
     def place(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
         where = np.stack([(p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((x, y, z), _LOW, strict=True)])
         found = [
-            ndimage.map_coordinates(t, where, order=2, mode="nearest", output=np.float32, prefilter=False) for t in tables
+            ndimage.map_coordinates(t, where, order=2, mode="nearest", output=np.float32, prefilter=False)
+            for t in tables
         ]
         return found[0], found[1]
 

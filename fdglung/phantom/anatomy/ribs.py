@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, spine_y, sternum_y
-from fdglung.phantom.anatomy.solids import bone, chain, mirrored, noise, remembered, union
+from fdglung.phantom.anatomy.solids import at, bone, chain, mirrored, noise, remembered, union
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid
@@ -83,7 +83,9 @@ def parts(subject: Subject) -> Iterator[Part]:
     def rib(inset: float) -> Solid:
         return Solid(lambda x, y, z: _rounded(fields(x, y, z), 0, inset), _BOX)
 
-    cartilage = Solid(lambda x, y, z: _rounded(fields(x, y, z), 1, 0.0), ((-125.0, 125.0), (-118.0, 0.0), (-215.0, 60.0)))
+    cartilage = Solid(
+        lambda x, y, z: _rounded(fields(x, y, z), 1, 0.0), ((-125.0, 125.0), (-118.0, 0.0), (-215.0, 60.0))
+    )
     yield Part(Tissue.CARTILAGE, cartilage, None, hu_offset=calcified)
     yield Part(Tissue.CORTICAL_BONE, rib(0.0), Organ.RIBS)
     yield Part(Tissue.TRABECULAR_BONE, rib(1.25), Organ.RIBS)
@@ -94,10 +96,10 @@ def heads(subject: Subject) -> Iterator[Part]:
     for side, courses in _drawn(subject).items():
         for number, course in enumerate(courses):
             z = course.head_mm
-            body = float(spine_y(np.float32(z)))
+            body = at(spine_y, z)
             first = float(_heights(course, np.array([_START + 0.02]))[0])
             x, y = _on_cage(_START + 0.02, first)
-            line = [(15, body + 9, z), (23, body + 17, z + 1)]
+            line = [(15.0, body + 9, z), (23, body + 17, z + 1)]
             if number < 10:
                 line.append((37, body + 29, z - 1))
             line.append((x, y, first))
@@ -118,7 +120,7 @@ def sternum(subject: Subject) -> Iterator[Part]:
             z = low + t * (high - low)
             half = (halves[0] + t * (halves[1] - halves[0])) * wide
             thick = deep[0] + t * (deep[1] - deep[0])
-            y = float(sternum_y(np.float32(z))) + thick
+            y = at(sternum_y, z) + thick
             pieces.append(ellipsoid((0.3 * np.sin(z), y, z), (half, thick, (high - low) / 6 + 9)))
         return union(*pieces, blend_mm=8)
 
@@ -126,7 +128,7 @@ def sternum(subject: Subject) -> Iterator[Part]:
     manubrium = slab(14, 42, (20, 29), (6.5, 7.5))
     yield from bone(union(body, manubrium), Organ.STERNUM, shell_mm=1.4)
     tip = chain(
-        ((0, float(sternum_y(np.float32(-104))) + 7, -104 - length), (2, -88, -130 - length)),
+        ((0, at(sternum_y, -104) + 7, -104 - length), (2, -88, -130 - length)),
         (5.0, 3.0),
     )
     yield Part(Tissue.CARTILAGE if subject.age_years < 40 else Tissue.TRABECULAR_BONE, tip, Organ.STERNUM, fine=True)
@@ -195,7 +197,7 @@ def _maps(courses: tuple[Course, ...]) -> tuple[Array, Array, Array]:
 
 
 def _unrolled(drawn: dict[int, tuple[Array, Array, Array]], x: Array, y: Array, z: Array) -> tuple[Array, ...]:
-    """Return edge distance of ribs and of cartilages along the surface, depth below the ribs' middle, half thickness."""
+    """Return distances to the edges of ribs and cartilages along the surface, depth, half thickness."""
     depth = np.broadcast_to(cage(x, y, z), np.broadcast_shapes(x.shape, y.shape, z.shape)) - _DEPTH_MM
     ribs, cartilage = np.full(depth.shape, np.float32(60)), np.full(depth.shape, np.float32(60))
     thick = np.full(depth.shape, np.float32(3.5))

@@ -47,7 +47,7 @@ def parts(subject: Subject) -> Iterator[Part]:
         yield Part(Tissue.AIR, union(*cells))
         yield Part(Tissue.AIR, ellipsoid((side * 7, -14, 210), (6, 10, 7)))
         yield Part(Tissue.AIR, ellipsoid((side * 14, -77, 243), (11, 5, 9)))
-        yield Part(Tissue.AIR, chain(mirrored(((6, -88, 190), (6, -60, 194), (6, -22, 192)), side), (5, 6.5, 6)))
+        yield Part(Tissue.AIR, chain(mirrored(((5, -80, 190), (6, -60, 194), (6, -22, 192)), side), (3.5, 6.0, 6)))
         yield Part(Tissue.AIR, chain(mirrored(((7, -70, 214), (7, -36, 216)), side), (5, 5)))
     yield Part(Tissue.CORTICAL_BONE, chain(((0, -84, 196), (0, -30, 206)), (1.5, 1.5)), Organ.SKULL, fine=True)
     yield from _jaws()
@@ -59,14 +59,10 @@ def _jaws() -> Iterator[Part]:
     yield from bone(upper, Organ.SKULL, shell_mm=1.5)
     lower = [(x * 1.12, y + 1, 150.0) for x, y in arch]
     body = chain(lower, [8.0] * 13)
-    rami = [
-        chain(mirrored(((40, -40, 152), (47, -6, 160), (50, 6, 196)), s), (8.0, 6.5, 6.5)) for s in (RIGHT, LEFT)
-    ]
+    rami = [chain(mirrored(((40, -40, 152), (47, -6, 160), (50, 6, 196)), s), (8.0, 6.5, 6.5)) for s in (RIGHT, LEFT)]
     yield from bone(union(body, *rami), Organ.SKULL, shell_mm=2.2)
     yield Part(Tissue.CORTICAL_BONE, union(*_teeth(arch)), Organ.SKULL, fine=True)
 
 
 def _teeth(arch: list[tuple[float, float]]) -> list[Solid]:
-    return [
-        ellipsoid((x, y, z), (3.6, 3.6, 7.0)) for z in (168.5, 157.0) for x, y in arch
-    ]
+    return [ellipsoid((x, y, z), (3.6, 3.6, 7.0)) for z in (168.5, 157.0) for x, y in arch]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, VERTEBRAE, oval, spine_y
-from fdglung.phantom.anatomy.solids import by_height, between, bone, chain, meet, mirrored, noise, remembered, union, without
+from fdglung.phantom.anatomy.solids import (
+    at,
+    between,
+    bone,
+    by_height,
+    chain,
+    meet,
+    noise,
+    remembered,
+    union,
+)
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_union
@@ -60,14 +69,17 @@ class Column:
         return t - self.middle[index], self.half[index]
 
     def _fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
-        """Return height in the level, half height, side and depth from the body's axis, distance to the bodies' sides."""
+        """Return height in the level, half of it, place across and deep, and distance to the bodies' sides."""
         centre = _axis_y(z)
         across, deep = x - self.centre_x(z), y - centre
         t = z + deep * _SLOPE(z)
         height, half = self.level(t)
         part = np.clip(np.abs(height) / half, 0, 1.3)
         waist = np.float32(0.93) + np.float32(0.09 + 0.05 * self.spur) * part**4
-        wide, thick = body_half_width(z) * np.float32(self.size) * waist, body_half_depth(z) * np.float32(self.size) * waist
+        wide, thick = (
+            body_half_width(z) * np.float32(self.size) * waist,
+            body_half_depth(z) * np.float32(self.size) * waist,
+        )
         side = oval(across, deep + np.float32(0.0012) * across**2 * (deep > 0), wide, thick)
         return height, half, across, deep, side
 
@@ -108,7 +120,9 @@ class Column:
             size = np.float32(self.size)
             canal = np.hypot(across / np.float32(1.15), deep) - np.float32(8.8)
             pedicle = meet(
-                between(across, 9.4, 9.4 + _PEDICLE(z) * size), between(deep, -12, 3), np.abs(height - 0.25 * half) - 0.55 * half
+                between(across, 9.4, 9.4 + _PEDICLE(z) * size),
+                between(deep, -12, 3),
+                np.abs(height - 0.25 * half) - 0.55 * half,
             )
             lamina = meet(np.abs(canal - 3.2) - 3.0, -1 - deep, np.abs(height + 0.15 * half) - np.float32(0.85) * half)
             facet = np.hypot(across - _FACET(z), deep - np.float32(3)) - np.float32(6.3)
@@ -128,7 +142,7 @@ class Column:
         """Tube of the canal, from the foramen magnum into the sacrum."""
         deep = y - _axis_y(z) - body_half_depth(z) * np.float32(self.size) - np.float32(8)
         across = x - self.centre_x(z)
-        return oval(across, deep, np.float32(half_width), np.float32(half_depth)) + 0 * z
+        return oval(across, deep, np.full_like(z, half_width), np.full_like(z, half_depth))
 
 
 def parts(subject: Subject) -> Iterator[Part]:
@@ -173,7 +187,11 @@ def parts(subject: Subject) -> Iterator[Part]:
 
 
 def _shell(
-    make, box: Box, heights: tuple[float, float], shell_mm: float, marrow: Distance | None  # type: ignore[no-untyped-def]
+    make: Callable[[float], Distance],
+    box: Box,
+    heights: tuple[float, float],
+    shell_mm: float,
+    marrow: Distance | None,
 ) -> Iterator[Part]:
     def within(inset: float) -> Solid:
         inner = make(inset)
@@ -185,7 +203,7 @@ def _shell(
 
 def _atlas(subject: Subject) -> Iterator[Part]:
     """Yield C1, a ring with its lateral masses, and the dens of C2."""
-    y = float(spine_y(np.float32(187)))
+    y = at(spine_y, 187)
     ring = [(14 * np.sin(a) * 1.55, y + 12 - 25 * np.cos(a), 187.0) for a in np.linspace(0, 2 * np.pi, 17)]
     masses = [ellipsoid((s * 19, y + 4, 187), (9, 9, 9)) for s in (RIGHT, LEFT)]
     wings = [chain(((s * 20, y + 8, 187), (s * 38, y + 12, 186)), (6, 4.5)) for s in (RIGHT, LEFT)]
@@ -203,7 +221,7 @@ def _sacrum(subject: Subject, column: Column) -> Iterator[Part]:
         ax = np.abs(x)
         # the wings stand back from the promontory
         deep = y - _axis_y(z) - _BACK_OF_WINGS(z) * np.clip(ax / 50, 0, 1.2)
-        flat = oval(ax, deep - 4, _SACRUM_X(z) * np.float32(wide), _SACRUM_Y(z))
+        flat = oval(ax, deep - np.float32(4), _SACRUM_X(z) * np.float32(wide), _SACRUM_Y(z))
         tilt = z + np.float32(0.45) * (y - _axis_y(z))
         solid = meet(flat, between(tilt, -470, -358))
         crest = meet(ax - np.float32(4), between(deep, 0, 4 + _SACRUM_Y(z) + 7), between(z, -440, -364))

@@ -9,7 +9,7 @@ import numpy as np
 from fdglung.phantom.anatomy import shoulder
 from fdglung.phantom.anatomy.body_surface import BodySurface
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, oval, spine_y
-from fdglung.phantom.anatomy.solids import by_height, between, chain, meet, mirrored, muscle, plate, shifted
+from fdglung.phantom.anatomy.solids import between, by_height, chain, meet, mirrored, muscle, plate, shifted
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Distance, Solid, smooth_intersection
 from fdglung.phantom.subject import Subject
@@ -55,7 +55,7 @@ def _within(solid: Solid, surface: BodySurface) -> Solid:
 def _deep(surface: BodySurface) -> Distance:
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall = surface.layers(x, y, z)[2]
-        return meet(between(wall, -2, 9.5 - 6 * np.clip((z - 72) / 25, 0, 1)), between(z, -205, 118))
+        return meet(between(wall, -2, 9.5 - 7.5 * np.clip((z - 70) / 25, 0, 1)), between(z, -205, 118))
 
     return distance
 
@@ -130,5 +130,5 @@ def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
     column = oval(
         ax - _ERECTOR_CENTRE(z), y - spine_y(z) - _ERECTOR_BACK(z), _ERECTOR_X(z), _ERECTOR_Y(z) * (0.5 + 0.5 * thick)
     )
-    groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.float32(8.5), np.float32(13))
+    groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.full_like(z, 8.5), np.full_like(z, 13))
     return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-412) - z, column.shape))
