@@ -8,21 +8,17 @@ import numpy as np
 
 from fdglung.phantom.anatomy.body_surface import BodySurface, habitus
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, dome, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted
-from fdglung.phantom.anatomy.thoracic_muscles import erector
+from fdglung.phantom.anatomy.solids import at, between, by_height, chain, meet, mirrored, muscle, plate, shifted, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, ellipsoid
 from fdglung.phantom.subject import Subject
 
-_BOX: Box = ((-215.0, 215.0), (-150.0, 165.0), (-640.0, -100.0))
 
-
-def layer(subject: Subject, surface: BodySurface, grain: Distance, number: int) -> Iterator[Part]:
-    """Yield a layer: 0 transversus, rectus, quadratus lumborum; 1 internal oblique; 2 external oblique, gluteals."""
-    solid = Solid((_deep, _middle, _outer)[number](surface), _BOX)
-    yield Part(Tissue.MUSCLE, solid, Organ.MUSCLE, hu_offset=grain)
+def layer(surface: BodySurface, number: int) -> Distance:
+    """Return a layer: 0 transversus and rectus; 1 internal oblique; 2 external oblique and the thighs' mass."""
+    return (_deep, _middle, _outer)[number](surface)
 
 
 def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
@@ -32,32 +28,36 @@ def deep(subject: Subject, frame: BodyFrame, grain: Distance) -> Iterator[Part]:
     for side in (RIGHT, LEFT):
         own = thick * float(rng.normal(1, 0.05))
         heights = (-205, -240, -290, -340, -385, -425, -470, -505)
-        across = (22, 31, 39, 47, 58, 70, 84, 96)
-        before = (2, 2, -4, -10, -34, -68, -92, -76)
+        across = (24, 33, 41, 49, 60, 74, 90, 108)
+        before = (6, 8, 6, -4, -36, -98, -110, -78)
         radii = (6, 11, 17, 20, 20, 18, 16, 9)
-        line = [(a, float(spine_y(np.float32(h))) + b + 16, h) for a, b, h in zip(across, before, heights, strict=True)]
+        line = [(a, at(spine_y, h) + b, h) for a, b, h in zip(across, before, heights, strict=True)]
         psoas = chain(mirrored(line, side), [r * own for r in radii])
         yield Part(Tissue.MUSCLE, psoas, Organ.MUSCLE, hu_offset=grain)
-        middle = float(spine_y(np.float32(-250)))
+        middle = at(spine_y, -250)
 
         def quadratus(x: Array, y: Array, z: Array, side: int = side, middle: float = middle) -> Array:
             """A flat column from the crest to the twelfth rib, leaning outwards below."""
             across = side * x - (56 - (z + 250) * np.float32(0.12))
             return meet(
-                oval(across, y - spine_y(z) - 24, np.float32(19 * thick), np.float32(9.5 * thick)),
+                oval(across, y - spine_y(z) - 24, np.full_like(z, 19 * thick), np.full_like(z, 9.5 * thick)),
                 between(z, -308, -192),
             )
 
         sides = sorted((side * 25.0, side * 92.0))
         loin = Solid(quadratus, ((sides[0], sides[1]), (middle - 20, middle + 50), (-310.0, -190.0)))
         yield Part(Tissue.MUSCLE, loin, Organ.MUSCLE, hu_offset=grain)
-        iliacus = chain(
-            mirrored(((112, 14, -318), (102, 14, -352), (92, 0, -392), (82, -22, -428)), side),
-            [r * own for r in (7, 11, 14, 13)],
+        wing = tuple(mirrored(((120, -40, -345), (132, 26, -304), (92, 10, -412)), side))
+        iliacus = union(
+            plate(shifted(wing, -side * 9.0), 7.5 * own),  # type: ignore[arg-type]
+            chain(
+                mirrored(((106, -14, -375), (92, -28, -410), (88, -34, -440), (92, -20, -472)), side), (9, 12, 12, 10)
+            ),
+            blend_mm=4,
         )
         yield Part(Tissue.MUSCLE, iliacus, Organ.MUSCLE, hu_offset=grain)
-        lumbar = float(spine_y(np.float32(-230)))
-        tip = float(spine_y(np.float32(-160)))
+        lumbar = at(spine_y, -230)
+        tip = at(spine_y, -160)
         obturator = plate(tuple(mirrored(((56, -14, -446), (60, 46, -440), (50, 22, -500)), side)), 6.5 * own)  # type: ignore[arg-type]
         yield Part(Tissue.MUSCLE, obturator, Organ.MUSCLE, hu_offset=grain)
         pear = chain(mirrored(((28, 92, -405), (66, 78, -418), (118, 48, -440)), side), (9 * own, 12 * own, 6 * own))
@@ -83,7 +83,7 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
                 result: Array = np.maximum(solid.distance(x, y, z), surface.layers(x, y, z)[1] + np.float32(1))
                 return result
 
-            yield from muscle(Solid(within, solid.box), grain, rim_mm=1.6)
+            yield from muscle(Solid(within, solid.box), grain, rim_mm=1.4 * surface.rim)
         front, peak, rear, top = mirrored(((124, -46, -345), (134, 28, -302), (90, 78, -322), (146, 40, -448)), side)
         for corners in ((front, peak, top), (peak, rear, top)):
             fan = plate(shifted(corners, side * 9.0, shrink=0.02), 15 * thick)
@@ -112,7 +112,9 @@ def hips(surface: BodySurface, grain: Distance) -> Iterator[Part]:
             )
 
         bounds = sorted((side * 4.0, side * 150.0))
-        yield from muscle(Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.8)
+        yield from muscle(
+            Solid(buttock, ((bounds[0], bounds[1]), (40.0, 160.0), (-556.0, -326.0))), grain, rim_mm=1.6 * surface.rim
+        )
 
 
 def _diaphragm(frame: BodyFrame) -> Solid:
@@ -147,7 +149,6 @@ def _deep(surface: BodySurface) -> Distance:
 
 def _middle(surface: BodySurface) -> Distance:
     thick = np.float32(surface.habitus.muscle)
-    column = erector(surface)
 
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall, angle = surface.layers(x, y, z)[2:]
@@ -158,14 +159,13 @@ def _middle(surface: BodySurface) -> Distance:
             _RECTUS(z) + 6 - front,
             np.float32(0.55 * 120) - angle * 120,
         )
-        low = meet(column(x, y, z), np.broadcast_to(z + np.float32(200), wall.shape))
-        return np.minimum(oblique, low)
+        return oblique
 
     return distance
 
 
-_RECTUS = profile((-480, -440, -400, -330, -130), (20, 38, 56, 66, 68))
-_GLUTEUS = profile((-520, -470, -420, -370, -335), (34, 44, 44, 26, 6))
+_RECTUS = by_height((-480, -440, -400, -330, -130), (20, 38, 56, 66, 68))
+_GLUTEUS = by_height((-520, -470, -420, -370, -335), (34, 44, 44, 26, 6))
 
 
 def _outer(surface: BodySurface) -> Distance:

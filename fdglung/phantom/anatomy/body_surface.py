@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, belly, cage, oval
-from fdglung.phantom.anatomy.solids import chain, mirrored, remembered, union
+from fdglung.phantom.anatomy.solids import chain, mirrored, near, remembered, union
 from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid, profile, smooth_intersection, smooth_union
 from fdglung.phantom.subject import Subject
 
@@ -43,13 +43,13 @@ class Habitus:
 
 
 def habitus(subject: Subject) -> Habitus:
-    """Draw a subject's habitus; the fat grows by about 19 % a BMI unit, hence the trunk by 5 mm across (round figure)."""
+    """Draw a subject's habitus; fat grows by some 19 % a BMI unit, the trunk by 5 mm (round figures)."""
     rng = subject.rng(101)
     male = subject.sex == "M"
     own = np.clip(rng.standard_normal(4), -2, 2)
     surplus = math.log1p(math.exp((subject.body_mass_index - 19.5) / 2.2)) / math.log1p(math.exp((24 - 19.5) / 2.2))
     return Habitus(
-        fat=float(surplus * (1.0 if male else 1.4) * (1 + 0.12 * own[0])),
+        fat=float(surplus * (1.0 if male else 1.5) * (1 + 0.12 * own[0])),
         muscle=float((1.0 if male else 0.8) * (1 - 0.003 * max(subject.age_years - 40, 0)) * (1 + 0.08 * own[1])),
         belly=float(1 + 0.15 * own[2]),
         hips=float((1.0 if male else 1.25) * (1 + 0.1 * own[3])),
@@ -62,6 +62,8 @@ class BodySurface:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.habitus = habitus(subject)
+        self.rim = 0.8 + 0.2 * self.habitus.fat + 0.004 * max(subject.age_years - 50, 0)
+        """Factor of the fat between the muscles."""
         self.arms = {side: arm(subject, side) for side in (RIGHT, LEFT)}
         self.breasts = breasts(subject, self.habitus)
         self._layers = remembered(self._work_out)
@@ -84,9 +86,8 @@ class BodySurface:
         centre, half = (front + back) / 2, (back - front) / 2
         trunk = oval(ax, y - centre, side, half)
         trunk = smooth_intersection(trunk, np.float32(-512) - z, 20)
-        legs = _legs(ax, y, z)
-        girdle = _GIRDLE[self.subject.arms].distance(ax, y, z)
-        hull = smooth_union(smooth_union(trunk, legs, 30), girdle, 24)
+        girdle = near(_GIRDLE[self.subject.arms], ax, y, z, reach_mm=160)
+        hull = smooth_union(smooth_union(trunk, near(_LEGS, ax, y, z, reach_mm=160), 30), girdle, 24)
         wall = inner_wall(x, y, z)
         angle = np.arctan2(ax, (y - 1) * np.float32(1.43))
         # the share of front, side and back in the fat's thickness
@@ -96,10 +97,11 @@ class BodySurface:
         thick = thick + level(self._fat(_FAT_FRONT)) * before + level(self._fat(_FAT_BACK)) * behind
         skin = hull - thick
         for solid in self.breasts:
-            skin = smooth_union(skin, solid.distance(x, y, z), 22)
+            skin = smooth_union(skin, near(solid, x, y, z, reach_mm=60), 30)
+        skin = smooth_union(skin, near(_FACE, ax, y, z), 10)
         fat = np.float32(2 + 4.0 * self.habitus.fat)
         for solid in self.arms.values():
-            skin = smooth_union(skin, solid.distance(x, y, z) - fat, 9)
+            skin = smooth_union(skin, near(solid, x, y, z, reach_mm=70) - fat, 9)
         return skin, hull, wall, angle
 
     def _fat(self, table: tuple[float, ...]) -> tuple[float, ...]:
@@ -107,15 +109,27 @@ class BodySurface:
         kinds = np.interp(_HEIGHTS, (-520, -430, -330, -220, -150, 100, 200), (0.8, 1, 1, 1, 0, 0, 0))
         extra = np.interp(_HEIGHTS, (-560, -400, -300, -250), (h.hips, h.hips, h.belly, h.belly))
         head = np.interp(_HEIGHTS, (120, 180), (1, 0))
-        factors = 1 + (h.fat * (1 + kinds * (extra - 1)) - 1) * (0.25 + 0.75 * head)
+        # below the chest the frame widens the body already
+        power = np.interp(_HEIGHTS, (-560, -440, -330, -190, -100), (0.8, 0.7, 0.5, 0.5, 0.8))
+        factors = 1 + (h.fat**power * (1 + kinds * (extra - 1)) - 1) * (0.25 + 0.75 * head)
         return tuple(SKIN_MM + np.asarray(table) * factors)
 
 
 def inner_wall(x: Array, y: Array, z: Array) -> Array:
     """Signed distance to the inner wall of chest above and belly below, one running into the other."""
-    share = np.clip((np.float32(-120) - z) / np.float32(80), 0, 1)
-    result: Array = cage(x, y, z) * (1 - share) + belly(x, y, z) * share
-    return np.where(z > 100, cage(x, y, z), result)
+    result = np.empty(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32)
+    others = tuple(range(1, z.ndim))
+    low, high = z.min(axis=others), z.max(axis=others)
+    for rows, kind in ((low >= -120, 0), (high <= -200, 1), ((low < -120) & (high > -200), 2)):
+        if not rows.any():
+            continue
+        a, b, c = (f[rows] if f.shape[0] > 1 else f for f in (x, y, z))
+        if kind == 2:
+            share = np.clip((np.float32(-120) - c) / np.float32(80), 0, 1)
+            result[rows] = cage(a, b, c) * (1 - share) + belly(a, b, c) * share
+        else:
+            result[rows] = (cage, belly)[kind](a, b, c)
+    return result
 
 
 def arm(subject: Subject, side: int) -> Solid:
@@ -138,8 +152,8 @@ def breasts(subject: Subject, body: Habitus) -> tuple[Solid, ...]:
     made = []
     for side in (RIGHT, LEFT):
         one = size * float(rng.normal(1, 0.03))
-        centre = (side * (86 + aside), -92 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
-        made.append(ellipsoid(centre, (62 * one, 40 * one, 66 * one), axis=(side * 0.06, 0.05, 1)))
+        centre = (side * (90 + aside), -86 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
+        made.append(ellipsoid(centre, (70 * one, 48 * one, 70 * one), axis=(side * 0.06, 0.05, 1)))
     return tuple(made)
 
 
@@ -149,17 +163,40 @@ def _legs(ax: Array, y: Array, z: Array) -> Array:
     return smooth_intersection(leg, z + np.float32(415), 40)
 
 
-_HEIGHTS = (-600, -520, -480, -440, -400, -340, -290, -240, -190, -130, -60, -30, 30, 60, 80, 100, 122, 150, 190, 215)
-_HEIGHTS = (*_HEIGHTS, 235, 265, 295, 318, 332, 342)
-_SIDE = (150, 158, 164, 163, 156, 148, 146, 149, 153, 159, 165, 165, 158, 148, 134, 106, 66, 56, 58, 68)
-_SIDE = (*_SIDE, 74, 75, 70, 52, 26, 1)
-_FRONT = (-70, -76, -80, -90, -101, -109, -110, -110, -106, -105, -102, -101, -92, -80, -68, -54, -38, -36, -62, -82)
-_FRONT = (*_FRONT, -88, -88, -78, -52, -24, 5)
-_BACK = (116, 120, 122, 122, 118, 114, 114, 117, 122, 128, 133, 134, 134, 132, 128, 120, 108, 96, 92, 96)
-_BACK = (*_BACK, 101, 103, 96, 72, 42, 7)
-_FAT_SIDE = (10, 14, 17, 18, 17, 16, 16, 15, 13, 11, 11, 11, 10, 9, 7, 6, 5, 4, 4, 3, 3, 3, 3, 3, 3, 3)
-_FAT_FRONT = (8, 10, 16, 18, 19, 19, 18, 16, 12, 8, 7, 7, 6, 5, 5, 4, 4, 4, 4, 3, 3, 3, 3, 3, 3, 3)
-_FAT_BACK = (12, 20, 24, 24, 20, 15, 13, 11, 9, 8, 8, 8, 8, 9, 9, 8, 7, 6, 5, 4, 4, 4, 4, 4, 4, 4)
+_SECTIONS = (
+    (-600, 150, -70, 116, 10, 8, 12),
+    (-520, 158, -76, 120, 14, 10, 20),
+    (-480, 164, -80, 122, 17, 16, 24),
+    (-440, 163, -90, 122, 18, 18, 24),
+    (-400, 156, -101, 118, 17, 19, 20),
+    (-340, 149, -109, 114, 17, 19, 15),
+    (-290, 148, -110, 114, 18, 18, 13),
+    (-240, 152, -110, 117, 18, 16, 11),
+    (-190, 158, -106, 122, 17, 12, 9),
+    (-130, 164, -105, 128, 16, 8, 8),
+    (-60, 169, -102, 133, 15, 7, 8),
+    (-30, 169, -101, 134, 14, 7, 8),
+    (30, 161, -92, 134, 11, 6, 8),
+    (60, 148, -80, 132, 9, 5, 9),
+    (80, 134, -68, 128, 7, 5, 9),
+    (100, 106, -54, 120, 6, 4, 8),
+    (122, 66, -38, 108, 5, 4, 7),
+    (150, 56, -36, 96, 4, 4, 6),
+    (190, 58, -62, 92, 4, 4, 5),
+    (215, 68, -82, 96, 3, 3, 4),
+    (235, 74, -88, 101, 3, 3, 4),
+    (265, 75, -88, 103, 3, 3, 4),
+    (295, 70, -78, 96, 3, 3, 4),
+    (318, 52, -52, 72, 3, 3, 4),
+    (332, 26, -24, 42, 3, 3, 4),
+    (342, 1, 5, 7, 3, 3, 4),
+)
+"""Height; half width, front and back (y) of the hull of muscles; fat on its sides, front and back, in mm."""
+
+_HEIGHTS, _SIDE, _FRONT, _BACK, _FAT_SIDE, _FAT_FRONT, _FAT_BACK = (
+    tuple(float(row[column]) for row in _SECTIONS) for column in range(7)
+)
+
 
 _LEG_X = profile((-640, -560, -500, -440), (74, 80, 84, 76), smooth_mm=30)
 _LEG_Y = profile((-640, -560, -500, -440), (82, 90, 94, 86), smooth_mm=30)
@@ -170,6 +207,16 @@ _ARMS = {
     "down": ((164, 32, 62), (184, 36, -10), (204, 44, -120), (214, 46, -215), (214, 22, -330), (204, -8, -440)),
 }
 _ARM_RADII = {"up": (46, 45, 42, 38), "down": (46, 43, 38, 34, 33, 22)}
+
+_LEGS = Solid(_legs, ((0.0, 180.0), (-90.0, 140.0), (-700.0, -390.0)))
+
+_FACE = union(
+    ellipsoid((0, -46, 202), (58, 54, 62)),
+    chain(((54, 2, 168), (46, -34, 152), (24, -74, 148), (0, -82, 148)), (12, 16, 16, 16)),
+    chain(((0, -94, 222), (0, -106, 200), (6, -102, 197)), (7, 10, 9)),
+    blend_mm=12,
+)
+"""Cheeks, jaw and nose, of |x|."""
 
 _GIRDLE = {
     "up": union(

@@ -18,9 +18,9 @@ WIDTH_MM, RISE_MM, SHELL_MM = 420.0, 26.0, 2.2
 """Width of the table's top, rise of its edges above its middle, thickness of its shell (round figures)."""
 
 _DEPTH_MM = 42.0
-_STEP_MM = 20.0
+_STEP_MM = 30.0
 _LOW = np.array((-330.0, 40.0, -700.0))
-_COUNT = (34, 17, 56)
+_COUNT = (23, 12, 38)
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
@@ -61,19 +61,22 @@ def _patient_space(frame: BodyFrame) -> Callable[[Array, Array, Array], tuple[Ar
     """Return a function from canonical x, y, z to patient x and y, from a table of the inverse map."""
     there = [_LOW[a] + _STEP_MM * np.arange(_COUNT[a]) for a in range(3)]
     wide = Grid((-500.0, -40.0, -800.0), (25.0, 25.0, 25.0), (41, 30, 50))
-    forward = frame.coordinates(wide)
+    forward = [ndimage.spline_filter(field) for field in frame.coordinates(wide)]
     target = np.stack(np.meshgrid(*there, indexing="ij"))
     point = target.astype(np.float64)
-    for _ in range(25):
+    for _ in range(14):
         where = [(point[a] - wide.origin_mm[a]) / wide.spacing_mm[a] for a in (2, 1, 0)]
-        found = [ndimage.map_coordinates(field, where, order=3, mode="nearest") for field in forward]
+        found = [ndimage.map_coordinates(field, where, order=3, mode="nearest", prefilter=False) for field in forward]
         # the body's scale lies between 0.8 and 1.7: this step converges for all of it
         point += 1.1 * (target - np.stack(found))
-    tables = [point[axis].astype(np.float32) for axis in (0, 1)]
+    tables = [ndimage.spline_filter(point[axis], order=2).astype(np.float32) for axis in (0, 1)]
 
     def place(x: Array, y: Array, z: Array) -> tuple[Array, Array]:
         where = np.stack([(p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((x, y, z), _LOW, strict=True)])
-        found = [ndimage.map_coordinates(t, where, order=1, mode="nearest", output=np.float32) for t in tables]
+        found = [
+            ndimage.map_coordinates(t, where, order=2, mode="nearest", output=np.float32, prefilter=False)
+            for t in tables
+        ]
         return found[0], found[1]
 
     return place

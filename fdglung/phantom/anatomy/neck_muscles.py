@@ -11,7 +11,7 @@ from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Distance, Solid
+from fdglung.phantom.shapes import Array, Distance, Solid, smooth_intersection
 from fdglung.phantom.subject import Subject
 
 _LINES = (
@@ -33,7 +33,13 @@ def parts(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[P
 
     def nape(x: Array, y: Array, z: Array) -> Array:
         skin = surface.skin(x, y, z)
-        return meet(skin + np.float32(9), between(z, 106, 196), np.float32(46) - y + np.float32(0.2) * np.abs(x))
+        return meet(
+            skin + np.float32(9),
+            between(z, 106, 196),
+            smooth_intersection(
+                np.hypot(x, y - 50) - np.float32(72), np.float32(46) - y + np.float32(0.2) * np.abs(x), 12
+            ),
+        )
 
     yield Part(
         Tissue.MUSCLE, Solid(nape, ((-85.0, 85.0), (30.0, 120.0), (105.0, 200.0))), Organ.MUSCLE, hu_offset=grain

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, spine_y, sternum_y
-from fdglung.phantom.anatomy.solids import bone, chain, mirrored, noise, remembered, union
+from fdglung.phantom.anatomy.solids import at, bone, chain, mirrored, noise, remembered, union
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid
@@ -45,18 +45,18 @@ class Course:
 
 
 COURSES = (
-    Course(77, 44, 2.62, 38, 7.5, 3.7),
-    Course(62, 6, 2.62, 4, 6.2, 3.9),
-    Course(42, -36, 2.60, -17, 6.0, 4.1),
-    Course(21, -68, 2.58, -38, 6.0, 4.2),
-    Course(0, -100, 2.53, -58, 6.2, 4.3),
-    Course(-21, -132, 2.46, -76, 6.4, 4.4),
-    Course(-43, -163, 2.38, -92, 6.6, 4.4),
-    Course(-66, -190, 2.28, -120, 6.4, 4.3),
-    Course(-90, -212, 2.16, -148, 6.2, 4.2),
-    Course(-115, -229, 2.02, -176, 6.0, 4.1),
-    Course(-143, -236, 1.62, None, 5.4, 3.8),
-    Course(-172, -232, 0.98, None, 4.6, 3.5),
+    Course(77, 44, 2.62, 38, 7.2, 3.45),
+    Course(62, 6, 2.62, 4, 5.9, 3.65),
+    Course(42, -36, 2.60, -17, 5.7, 3.85),
+    Course(21, -68, 2.58, -38, 5.7, 3.95),
+    Course(0, -100, 2.53, -58, 5.9, 4.05),
+    Course(-21, -132, 2.46, -76, 6.1, 4.15),
+    Course(-43, -163, 2.38, -92, 6.3, 4.15),
+    Course(-66, -190, 2.28, -120, 6.1, 4.05),
+    Course(-90, -212, 2.16, -148, 5.9, 3.95),
+    Course(-115, -229, 2.02, -176, 5.7, 3.85),
+    Course(-143, -236, 1.62, None, 5.1, 3.55),
+    Course(-172, -232, 0.98, None, 4.3, 3.25),
 )
 """The twelve ribs in canonical coordinates; they keep to the cage of `landmarks.cage` (round figures)."""
 
@@ -96,10 +96,10 @@ def heads(subject: Subject) -> Iterator[Part]:
     for side, courses in _drawn(subject).items():
         for number, course in enumerate(courses):
             z = course.head_mm
-            body = float(spine_y(np.float32(z)))
+            body = at(spine_y, z)
             first = float(_heights(course, np.array([_START + 0.02]))[0])
             x, y = _on_cage(_START + 0.02, first)
-            line = [(15, body + 9, z), (23, body + 17, z + 1)]
+            line = [(15.0, body + 9, z), (23, body + 17, z + 1)]
             if number < 10:
                 line.append((37, body + 29, z - 1))
             line.append((x, y, first))
@@ -120,7 +120,7 @@ def sternum(subject: Subject) -> Iterator[Part]:
             z = low + t * (high - low)
             half = (halves[0] + t * (halves[1] - halves[0])) * wide
             thick = deep[0] + t * (deep[1] - deep[0])
-            y = float(sternum_y(np.float32(z))) + thick
+            y = at(sternum_y, z) + thick
             pieces.append(ellipsoid((0.3 * np.sin(z), y, z), (half, thick, (high - low) / 6 + 9)))
         return union(*pieces, blend_mm=8)
 
@@ -128,7 +128,7 @@ def sternum(subject: Subject) -> Iterator[Part]:
     manubrium = slab(14, 42, (20, 29), (6.5, 7.5))
     yield from bone(union(body, manubrium), Organ.STERNUM, shell_mm=1.4)
     tip = chain(
-        ((0, float(sternum_y(np.float32(-104))) + 7, -104 - length), (2, -88, -130 - length)),
+        ((0, at(sternum_y, -104) + 7, -104 - length), (2, -88, -130 - length)),
         (5.0, 3.0),
     )
     yield Part(Tissue.CARTILAGE if subject.age_years < 40 else Tissue.TRABECULAR_BONE, tip, Organ.STERNUM, fine=True)
@@ -197,7 +197,7 @@ def _maps(courses: tuple[Course, ...]) -> tuple[Array, Array, Array]:
 
 
 def _unrolled(drawn: dict[int, tuple[Array, Array, Array]], x: Array, y: Array, z: Array) -> tuple[Array, ...]:
-    """Return edge distance of ribs and of cartilages along the surface, depth below the ribs' middle, half thickness."""
+    """Return distances to the edges of ribs and cartilages along the surface, depth, half thickness."""
     depth = np.broadcast_to(cage(x, y, z), np.broadcast_shapes(x.shape, y.shape, z.shape)) - _DEPTH_MM
     ribs, cartilage = np.full(depth.shape, np.float32(60)), np.full(depth.shape, np.float32(60))
     thick = np.full(depth.shape, np.float32(3.5))
@@ -216,7 +216,7 @@ def _unrolled(drawn: dict[int, tuple[Array, Array, Array]], x: Array, y: Array, 
 
 def _rounded(fields: tuple[Array, ...], kind: int, inset: float) -> Array:
     """Signed distance to a rib or a cartilage: a bar with rounded edges lying on the cage."""
-    radius = np.float32(3.3)
+    radius = np.float32(3.2)
     edge = fields[kind] + radius
     depth = np.abs(fields[2]) - (fields[3] if kind == 0 else np.float32(4.2)) + radius
     outside = np.hypot(np.maximum(edge, 0), np.maximum(depth, 0))

@@ -65,7 +65,7 @@ def blade(subject: Subject, side: int) -> tuple[Point, Point, Point]:
 def parts(subject: Subject) -> Iterator[Part]:
     """Yield scapulae, humeri and clavicles."""
     for side in (RIGHT, LEFT):
-        yield from bone(_scapula(subject, side), Organ.SCAPULAE, shell_mm=1.3)
+        yield from bone(_scapula(subject, side), Organ.SCAPULAE, shell_mm=1.7)
         yield from _humerus(subject, side)
         yield from bone(_clavicle(subject, side), Organ.CLAVICLES, shell_mm=2.0)
 

@@ -39,7 +39,7 @@ def parts(subject: Subject) -> Iterator[Part]:
     head = without(union(outer, base, face, blend_mm=3), hole.distance)
     yield from bone(head, Organ.SKULL, shell_mm=1.9, fine=False)
     yield Part(Tissue.CORTICAL_BONE, grown(vault_room, 1.6), Organ.SKULL)
-    yield Part(Tissue.CSF, without(vault_room, grown(base, 1).distance))
+    yield Part(Tissue.CSF, without(vault_room, grown(base, 1).distance), Organ.BRAIN)
     for side in (RIGHT, LEFT):
         yield Part(Tissue.FAT, ellipsoid((side * 33, -66, 222), (20, 26, 18), axis=(side * 0.2, 0.1, 1)))
         yield Part(Tissue.AIR, ellipsoid((side * 27, -56, 192), (13, 17, 15)))
@@ -47,7 +47,7 @@ def parts(subject: Subject) -> Iterator[Part]:
         yield Part(Tissue.AIR, union(*cells))
         yield Part(Tissue.AIR, ellipsoid((side * 7, -14, 210), (6, 10, 7)))
         yield Part(Tissue.AIR, ellipsoid((side * 14, -77, 243), (11, 5, 9)))
-        yield Part(Tissue.AIR, chain(mirrored(((6, -88, 190), (6, -60, 194), (6, -22, 192)), side), (5, 6.5, 6)))
+        yield Part(Tissue.AIR, chain(mirrored(((5, -80, 190), (6, -60, 194), (6, -22, 192)), side), (3.5, 6.0, 6)))
         yield Part(Tissue.AIR, chain(mirrored(((7, -70, 214), (7, -36, 216)), side), (5, 5)))
     yield Part(Tissue.CORTICAL_BONE, chain(((0, -84, 196), (0, -30, 206)), (1.5, 1.5)), Organ.SKULL, fine=True)
     yield from _jaws()

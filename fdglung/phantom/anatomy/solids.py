@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, profile, smooth_union
 
-Point = Sequence[float]
+Point = Sequence[float] | npt.NDArray[np.floating[Any]]
+"""Three coordinates in mm."""
+
+Level = float | np.floating[Any] | Array
+"""A bound that may change from place to place."""
 
 
 def union(*solids: Solid, blend_mm: float = 0.0) -> Solid:
@@ -45,7 +50,8 @@ def without(solid: Solid, *cut: Distance) -> Solid:
 def grown(solid: Solid, by_mm: float) -> Solid:
     """Return a solid whose surface lies `by_mm` further out (further in where negative)."""
     room = max(by_mm, 0.0)
-    low, high = ([side + sign * room for side in sides] for sides, sign in zip(zip(*solid.box, strict=True), (-1, 1)))
+    low = [side[0] - room for side in solid.box]
+    high = [side[1] + room for side in solid.box]
     return Solid(lambda x, y, z: solid.distance(x, y, z) - np.float32(by_mm), _box(low, high))
 
 
@@ -63,19 +69,18 @@ def plate(corners: tuple[Point, Point, Point], half_thickness: float) -> Solid:
     edges = [(p, q - p, np.cross(normal, q - p)) for p, q in ((a, b), (b, c), (c, a))]
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        gap: Array | None = None
-        inside: Array | None = None
+        gap: Any = np.float32(np.inf)
+        inside: Any = True
         for start, along, inward in edges:
             s, g = start.astype(np.float32), along.astype(np.float32)
             p = (x - s[0], y - s[1], z - s[2])
             t = np.clip((p[0] * g[0] + p[1] * g[1] + p[2] * g[2]) / np.float32(along @ along), 0, 1)
             square = (p[0] - t * g[0]) ** 2 + (p[1] - t * g[1]) ** 2 + (p[2] - t * g[2]) ** 2
             within = p[0] * np.float32(inward[0]) + p[1] * np.float32(inward[1]) + p[2] * np.float32(inward[2]) >= 0
-            gap = square if gap is None else np.minimum(gap, square)
-            inside = within if inside is None else inside & within
+            gap = np.minimum(gap, square)
+            inside = inside & within
         n = normal.astype(np.float32)
         height = (x - np.float32(a[0])) * n[0] + (y - np.float32(a[1])) * n[1] + (z - np.float32(a[2])) * n[2]
-        assert gap is not None
         result: Array = np.where(inside, np.abs(height), np.sqrt(gap)) - np.float32(half_thickness)
         return result
 
@@ -89,7 +94,25 @@ def shifted(corners: tuple[Point, Point, Point], along: float, *, shrink: float 
     normal = np.cross(p[1] - p[0], p[2] - p[0])
     moved = p + along * normal / np.linalg.norm(normal)
     moved = moved + shrink * (moved.mean(axis=0) - moved)
-    return tuple(moved[0]), tuple(moved[1]), tuple(moved[2])
+    return moved[0], moved[1], moved[2]
+
+
+def by_height(heights: Sequence[float], values: Sequence[float], *, smooth_mm: float = 24) -> Callable[[Array], Array]:
+    """As `profile`, to half a millimetre of height and much quicker on whole volumes."""
+    fine = np.arange(_HEIGHTS[0], _HEIGHTS[1], 0.5, dtype=np.float32)
+    table = profile(heights, values, smooth_mm=smooth_mm)(fine)
+
+    def value(z: Array) -> Array:
+        index = ((np.asarray(z, np.float32) - np.float32(_HEIGHTS[0])) * np.float32(2) + np.float32(0.5)).astype(
+            np.int32
+        )
+        found: Array = np.take(table, index, mode="clip")
+        return found
+
+    return value
+
+
+_HEIGHTS = (-720.0, 420.0)
 
 
 def bone(
@@ -117,7 +140,7 @@ def muscle(solid: Solid, grain: Distance, *, rim_mm: float = 1.3) -> Iterator[Pa
         return result
 
     def rim(x: Array, y: Array, z: Array) -> Array:
-        width = np.float32(0.75) + np.sin(np.float32(0.10) * x - np.float32(0.07) * y + np.float32(0.05) * z)
+        width = np.float32(0.95) + np.sin(np.float32(0.10) * x - np.float32(0.07) * y + np.float32(0.05) * z)
         result: Array = wavy(x, y, z) - np.float32(rim_mm) * width
         return result
 
@@ -145,6 +168,22 @@ def remembered(function: Callable[[Array, Array, Array], tuple[Array, ...]]) -> 
 _REMEMBERED = 24
 
 
+def near(solid: Solid, x: Array, y: Array, z: Array, *, reach_mm: float = 40.0) -> Array:
+    """Distance to a solid, worked out around its box only; beyond, `reach_mm`. x, y, z are whole arrays (z, y, x)."""
+    result = np.full(x.shape, np.float32(reach_mm))
+    window: list[slice] = []
+    for axis, (low, high) in zip((z, y, x), solid.box[::-1], strict=True):
+        others = tuple(i for i in range(3) if i != len(window))
+        touched = (axis.max(axis=others) >= low - reach_mm) & (axis.min(axis=others) <= high + reach_mm)
+        if not touched.any():
+            return result
+        where = np.nonzero(touched)[0]
+        window.append(slice(int(where[0]), int(where[-1]) + 1))
+    part = (window[0], window[1], window[2])
+    result[part] = np.minimum(solid.distance(x[part], y[part], z[part]), np.float32(reach_mm))
+    return result
+
+
 def noise(rng: np.random.Generator, *, wavelength_mm: tuple[float, float, float]) -> Distance:
     """Smooth noise of mean 0 and SD 1, a cell of 48 wavelengths repeated, about `wavelength_mm` long along x, y, z."""
     from scipy import ndimage
@@ -165,7 +204,7 @@ def noise(rng: np.random.Generator, *, wavelength_mm: tuple[float, float, float]
 _CELLS = 64
 
 
-def between(value: Array, low: float | Array, high: float | Array) -> Array:
+def between(value: Array, low: Level, high: Level) -> Array:
     """Signed distance to the slab low < value < high."""
     result: Array = np.maximum(low - value, value - high)
     return result
@@ -177,6 +216,11 @@ def meet(*distances: Array) -> Array:
     for other in distances[1:]:
         result = np.maximum(result, other)
     return result
+
+
+def at(function: Callable[[Array], Array], place: float) -> float:
+    """Return a function of height at one height."""
+    return float(function(np.array([place], np.float32))[0])
 
 
 def mirrored(points: Sequence[Point], side: int) -> list[tuple[float, float, float]]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, VERTEBRAE, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, bone, chain, meet, mirrored, noise, remembered, union, without
+from fdglung.phantom.anatomy.solids import (
+    at,
+    between,
+    bone,
+    by_height,
+    chain,
+    meet,
+    noise,
+    remembered,
+    union,
+)
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, profile, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_union
 from fdglung.phantom.subject import Subject
 
 _BOX: Box = ((-32.0, 32.0), (5.0, 115.0), (-362.0, 182.0))
 _ARCH_BOX: Box = ((-54.0, 54.0), (30.0, 150.0), (-372.0, 184.0))
 
-body_half_width = profile((-360, -290, -190, -40, 60, 100, 180), (27, 25.5, 22, 17, 16, 13.5, 12), smooth_mm=30)
-body_half_depth = profile((-360, -290, -190, -40, 60, 100, 180), (18, 18, 17, 16, 12.5, 9.5, 8.5), smooth_mm=30)
+_axis_y = by_height(range(-500, 240, 4), spine_y(np.arange(-500, 240, 4, dtype=np.float32)).tolist(), smooth_mm=2)
+
+body_half_width = by_height((-360, -290, -190, -40, 60, 100, 180), (27, 25.5, 22, 17, 16, 13.5, 12), smooth_mm=30)
+body_half_depth = by_height((-360, -290, -190, -40, 60, 100, 180), (18, 18, 17, 16, 12.5, 9.5, 8.5), smooth_mm=30)
 """Half width and half depth of the vertebral bodies by height in mm (round figures of an adult man)."""
 
 _PITCH = 0.5
@@ -58,8 +69,8 @@ class Column:
         return t - self.middle[index], self.half[index]
 
     def _fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
-        """Return height in the level, half height, side and depth from the body's axis, distance to the bodies' sides."""
-        centre = spine_y(z)
+        """Return height in the level, half of it, place across and deep, and distance to the bodies' sides."""
+        centre = _axis_y(z)
         across, deep = x - self.centre_x(z), y - centre
         t = z + deep * _SLOPE(z)
         height, half = self.level(t)
@@ -77,7 +88,8 @@ class Column:
 
         def distance(x: Array, y: Array, z: Array) -> Array:
             height, half, _, _, side = self.fields(x, y, z)
-            lid = np.abs(height) - half
+            # end plates are hollow by 1.5 mm
+            lid = np.abs(height) - half + np.float32(1.5) * np.clip(-side / 11, 0, 1)
             q = np.float32(1.5)
             rim = np.hypot(np.maximum(side + q, 0), np.maximum(lid + q, 0)) - q
             result: Array = np.maximum(rim, np.maximum(side, lid)) + np.float32(inset)
@@ -90,7 +102,7 @@ class Column:
         return self.fields(x, y, z)[4] + np.float32(0.4)
 
     def _arch_fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
-        centre = spine_y(z)
+        centre = _axis_y(z)
         across = np.abs(x - self.centre_x(z))
         deep = y - centre - body_half_depth(z) * np.float32(self.size) - np.float32(8)
         t = z + (y - centre) * _SLOPE(z)
@@ -128,9 +140,9 @@ class Column:
 
     def canal(self, x: Array, y: Array, z: Array, half_width: float = 10.0, half_depth: float = 8.0) -> Array:
         """Tube of the canal, from the foramen magnum into the sacrum."""
-        deep = y - spine_y(z) - body_half_depth(z) * np.float32(self.size) - np.float32(8)
+        deep = y - _axis_y(z) - body_half_depth(z) * np.float32(self.size) - np.float32(8)
         across = x - self.centre_x(z)
-        return oval(across, deep, np.float32(half_width), np.float32(half_depth)) + 0 * z
+        return oval(across, deep, np.full_like(z, half_width), np.full_like(z, half_depth))
 
 
 def parts(subject: Subject) -> Iterator[Part]:
@@ -168,18 +180,18 @@ def parts(subject: Subject) -> Iterator[Part]:
 
     def cord(x: Array, y: Array, z: Array) -> Array:
         swell = _CORD(z)
-        deep = y - spine_y(z) - body_half_depth(z) * np.float32(column.size) - np.float32(8)
+        deep = y - _axis_y(z) - body_half_depth(z) * np.float32(column.size) - np.float32(8)
         return meet(oval(x - column.centre_x(z), deep, 5.2 * swell, 3.9 * swell), between(z, -222, high))
 
     yield Part(Tissue.SPINAL_CORD, Solid(cord, tube), Organ.SPINAL_CORD, fine=True)
 
 
 def _shell(
-    make,
+    make: Callable[[float], Distance],
     box: Box,
     heights: tuple[float, float],
     shell_mm: float,
-    marrow: Distance | None,  # type: ignore[no-untyped-def]
+    marrow: Distance | None,
 ) -> Iterator[Part]:
     def within(inset: float) -> Solid:
         inner = make(inset)
@@ -191,7 +203,7 @@ def _shell(
 
 def _atlas(subject: Subject) -> Iterator[Part]:
     """Yield C1, a ring with its lateral masses, and the dens of C2."""
-    y = float(spine_y(np.float32(187)))
+    y = at(spine_y, 187)
     ring = [(14 * np.sin(a) * 1.55, y + 12 - 25 * np.cos(a), 187.0) for a in np.linspace(0, 2 * np.pi, 17)]
     masses = [ellipsoid((s * 19, y + 4, 187), (9, 9, 9)) for s in (RIGHT, LEFT)]
     wings = [chain(((s * 20, y + 8, 187), (s * 38, y + 12, 186)), (6, 4.5)) for s in (RIGHT, LEFT)]
@@ -208,9 +220,9 @@ def _sacrum(subject: Subject, column: Column) -> Iterator[Part]:
     def distance(x: Array, y: Array, z: Array) -> Array:
         ax = np.abs(x)
         # the wings stand back from the promontory
-        deep = y - spine_y(z) - _BACK_OF_WINGS(z) * np.clip(ax / 50, 0, 1.2)
-        flat = oval(ax, deep - 4, _SACRUM_X(z) * np.float32(wide), _SACRUM_Y(z))
-        tilt = z + np.float32(0.45) * (y - spine_y(z))
+        deep = y - _axis_y(z) - _BACK_OF_WINGS(z) * np.clip(ax / 50, 0, 1.2)
+        flat = oval(ax, deep - np.float32(4), _SACRUM_X(z) * np.float32(wide), _SACRUM_Y(z))
+        tilt = z + np.float32(0.45) * (y - _axis_y(z))
         solid = meet(flat, between(tilt, -470, -358))
         crest = meet(ax - np.float32(4), between(deep, 0, 4 + _SACRUM_Y(z) + 7), between(z, -440, -364))
         solid = smooth_union(solid, crest, 6)
@@ -225,16 +237,16 @@ def _sacrum(subject: Subject, column: Column) -> Iterator[Part]:
 
 
 _SLOPE_TABLE = np.gradient(spine_y(_HEIGHTS.astype(np.float32)), _PITCH)
-_SLOPE = profile(_HEIGHTS[::20].tolist(), np.clip(_SLOPE_TABLE[::20], -0.5, 0.5).tolist(), smooth_mm=30)
-_STEEP = profile((-360, -200, -150, -110, 20, 70, 170), (0.1, 0.2, 0.5, 0.9, 0.9, 0.5, 0.35))
-_PEDICLE = profile((-360, -290, -200, -40, 60, 170), (14, 10, 8, 5.5, 6, 5))
-_FACET = profile((-360, -290, -200, -40, 60, 90, 170), (22, 18, 15, 13, 15, 19, 18))
-_TRANSVERSE = profile((-360, -290, -225, -192, -150, -40, 60, 80, 100, 170), (44, 46, 38, 22, 24, 35, 38, 32, 26, 24))
-_BACKWARD = profile((-360, -205, -180, -40, 60, 90, 170), (0.05, 0.05, 0.5, 0.65, 0.45, -0.2, -0.4))
-_BLADE = profile((-360, -40, 60, 170), (3.4, 3.0, 3.2, 3.4))
-_SPINOUS = profile((-360, -290, -190, -40, 60, 90, 130, 170), (32, 40, 38, 40, 44, 42, 30, 28))
-_TIP = profile((-360, -220, -150, -40, 60, 170), (0.75, 0.8, 0.5, 0.42, 0.42, 0.40))
-_CORD = profile((-225, -205, -180, -160, 30, 60, 100, 120, 190), (0.35, 0.7, 1.05, 0.9, 0.9, 1.05, 1.25, 1.2, 1.15))
-_SACRUM_X = profile((-470, -440, -400, -375, -356), (14, 26, 44, 55, 56), smooth_mm=14)
-_SACRUM_Y = profile((-470, -440, -400, -375, -356), (6, 8, 15, 19, 19), smooth_mm=14)
-_BACK_OF_WINGS = profile((-470, -440, -400, -356), (0, 2, 8, 24))
+_SLOPE = by_height(_HEIGHTS[::20].tolist(), np.clip(_SLOPE_TABLE[::20], -0.5, 0.5).tolist(), smooth_mm=30)
+_STEEP = by_height((-360, -200, -150, -110, 20, 70, 170), (0.1, 0.2, 0.5, 0.9, 0.9, 0.5, 0.35))
+_PEDICLE = by_height((-360, -290, -200, -40, 60, 170), (14, 10, 8, 5.5, 6, 5))
+_FACET = by_height((-360, -290, -200, -40, 60, 90, 170), (22, 18, 15, 13, 15, 19, 18))
+_TRANSVERSE = by_height((-360, -290, -225, -192, -150, -40, 60, 80, 100, 170), (44, 46, 38, 22, 24, 35, 38, 32, 26, 24))
+_BACKWARD = by_height((-360, -205, -180, -40, 60, 90, 170), (0.05, 0.05, 0.5, 0.65, 0.45, -0.2, -0.4))
+_BLADE = by_height((-360, -40, 60, 170), (3.4, 3.0, 3.2, 3.4))
+_SPINOUS = by_height((-360, -290, -190, -40, 60, 90, 130, 170), (32, 40, 38, 40, 44, 42, 30, 28))
+_TIP = by_height((-360, -220, -150, -40, 60, 170), (0.75, 0.8, 0.5, 0.42, 0.42, 0.40))
+_CORD = by_height((-225, -205, -180, -160, 30, 60, 100, 120, 190), (0.35, 0.7, 1.05, 0.9, 0.9, 1.05, 1.25, 1.2, 1.15))
+_SACRUM_X = by_height((-470, -440, -400, -375, -356), (14, 26, 44, 55, 56), smooth_mm=14)
+_SACRUM_Y = by_height((-470, -440, -400, -375, -356), (6, 8, 15, 19, 19), smooth_mm=14)
+_BACK_OF_WINGS = by_height((-470, -440, -400, -356), (0, 2, 8, 24))

@@ -9,21 +9,18 @@ import numpy as np
 from fdglung.phantom.anatomy import shoulder
 from fdglung.phantom.anatomy.body_surface import BodySurface
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, oval, spine_y
-from fdglung.phantom.anatomy.solids import between, chain, meet, mirrored, muscle, plate, shifted
-from fdglung.phantom.organs import Organ, Tissue
+from fdglung.phantom.anatomy.solids import between, by_height, chain, meet, mirrored, muscle, plate, shifted
 from fdglung.phantom.raster import Part
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, profile
+from fdglung.phantom.shapes import Array, Distance, Solid, smooth_intersection
 from fdglung.phantom.subject import Subject
 
-_BOX: Box = ((-215.0, 215.0), (-150.0, 160.0), (-265.0, 140.0))
 _ARC = np.float32(120)
 """Millimetres along the wall a radian of the angle around it (round figure)."""
 
 
-def layer(subject: Subject, surface: BodySurface, grain: Distance, number: int) -> Iterator[Part]:
-    """Yield a layer: 0 intercostals, 1 serratus, pectoralis minor, rhomboid, erector; 2 the broad outer muscles."""
-    make = (_deep, _middle, _outer)[number]
-    yield Part(Tissue.MUSCLE, Solid(make(surface), _BOX), Organ.MUSCLE, hu_offset=grain)
+def layer(surface: BodySurface, number: int) -> Distance:
+    """Return a layer: 0 intercostals, 1 serratus, pectoralis minor, rhomboid, erector; 2 the broad outer muscles."""
+    return (_deep, _middle, _outer)[number](surface)
 
 
 def girdle(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[Part]:
@@ -41,7 +38,7 @@ def girdle(subject: Subject, surface: BodySurface, grain: Distance) -> Iterator[
             (plate(shifted(blade, side * (2.0 + 7.5 * thick), shrink=0.02), 7.5 * thick), 1.2),
             (chain((tip["superior"], tip["supraspinous"], tip["acromion"]), (9 * thick, 12 * thick, 8)), 1.0),
         ):
-            yield from muscle(_within(solid, surface), grain, rim_mm=rim)
+            yield from muscle(_within(solid, surface), grain, rim_mm=rim * surface.rim)
         # pectoralis towards the humerus: the front fold
         fold = chain((*mirrored(((80, -80, 26),), side), tip["axilla_front"], tip["humerus"]), (10, 14 * thick, 9))
         yield from muscle(_within(fold, surface), grain, rim_mm=0.3)
@@ -58,7 +55,7 @@ def _within(solid: Solid, surface: BodySurface) -> Solid:
 def _deep(surface: BodySurface) -> Distance:
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall = surface.layers(x, y, z)[2]
-        return meet(between(wall, -2, 9.5 - 6 * np.clip((z - 72) / 25, 0, 1)), between(z, -205, 118))
+        return meet(between(wall, -2, 9.5 - 7.5 * np.clip((z - 70) / 25, 0, 1)), between(z, -205, 118))
 
     return distance
 
@@ -101,14 +98,15 @@ def _outer(surface: BodySurface) -> Distance:
         pectoral = meet(
             between(wall, inner, inner + thick * (np.float32(5) + np.float32(14) * rise)),
             between(angle * _ARC, (2.62 - 0.80 * rise) * _ARC, 3.02 * _ARC),
-            between(z, -78, 74),
+            between(z, -78, 84),
             skin + np.float32(6),
         )
         # the hind mass: everything outside serratus and ribs that is not the axilla's fat
         floor = np.where(z > -150, np.float32(17.8), np.float32(11.5))
         start = 0.46 - 0.26 * np.clip((z + 80) / 60, 0, 1)
         stop = 1.72 - 0.42 * np.clip((z + 70) / 80, 0, 1)
-        dorsal = meet(floor - wall, hull + 0.5, between(angle * _ARC, start * _ARC, stop * _ARC), between(z, -228, 112))
+        sector = between(angle * _ARC, start * _ARC, stop * _ARC)
+        dorsal = meet(floor - wall, smooth_intersection(hull + np.float32(0.5), sector, 24), between(z, -228, 112))
         dorsal = np.maximum(dorsal, wall - np.float32(17.8) - 10 * thick - 60 * np.clip((z + 110) / 80, 0, 1))
         trapezius = meet(
             between(hull, -9.0 * thick, 0.0),
@@ -121,10 +119,10 @@ def _outer(surface: BodySurface) -> Distance:
     return distance
 
 
-_ERECTOR_X = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (10, 20, 30, 31, 28, 22, 18, 15, 16))
-_ERECTOR_Y = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (6, 10, 19, 22, 17, 13, 12, 14, 14))
-_ERECTOR_CENTRE = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (20, 26, 36, 38, 34, 29, 24, 19, 19))
-_ERECTOR_BACK = profile((-470, -420, -330, -240, -150, -40, 60, 110, 190), (22, 28, 46, 46, 43, 42, 42, 40, 38))
+_ERECTOR_X = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (10, 20, 30, 31, 28, 22, 18, 15, 16))
+_ERECTOR_Y = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (6, 10, 19, 22, 17, 13, 12, 14, 14))
+_ERECTOR_CENTRE = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (20, 26, 36, 38, 34, 29, 24, 19, 19))
+_ERECTOR_BACK = by_height((-470, -420, -330, -240, -150, -40, 60, 110, 190), (22, 28, 46, 46, 43, 42, 42, 40, 38))
 
 
 def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
@@ -132,11 +130,5 @@ def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
     column = oval(
         ax - _ERECTOR_CENTRE(z), y - spine_y(z) - _ERECTOR_BACK(z), _ERECTOR_X(z), _ERECTOR_Y(z) * (0.5 + 0.5 * thick)
     )
-    groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.float32(8.5), np.float32(13))
+    groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.full_like(z, 8.5), np.full_like(z, 13))
     return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-412) - z, column.shape))
-
-
-def erector(surface: BodySurface) -> Distance:
-    """Signed distance to the erector spinae and multifidus of both sides."""
-    thick = np.float32(surface.habitus.muscle)
-    return lambda x, y, z: _erector(np.abs(x), y, z, thick)
