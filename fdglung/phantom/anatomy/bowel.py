@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, ripple, spline
+from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, bounds, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.shapes import Array, smooth_intersection
@@ -19,8 +19,8 @@ Points = npt.NDArray[np.float64]
 def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     """Yield mesenteric vessels, small bowel and colon, and take their room.
 
-    Volumes with content: 1,000 and 880 ml for the small bowel, 670 and 640 ml for the colon in ICRP 89 (men, women), to
-    which a quarter is added for gas and swallowed fluid, each with a wide scatter; loops give way where a lean abdomen has less room.
+    Volumes with content: 1,000 and 880 ml for the small bowel, 670 and 640 ml for the colon in ICRP 89 (men,
+    women), to which a third is added for gas and fluid, each with a wide scatter; loops give way where room is short.
     """
     rng = subject.rng(47)
     male = subject.sex == "M"
@@ -62,7 +62,10 @@ _COLON = (
 )
 """Colon from the caecum to the anal canal: organ coordinates and radius in mm (round figures of supine CT)."""
 
-_COLON_UPTAKE = ((0, 0.04, 0.16, 0.25, 0.45, 0.60, 0.75, 0.85, 0.95, 1), (1.5, 1.5, 1.2, 1.0, 0.8, 0.85, 1.0, 1.2, 1.15, 1))
+_COLON_UPTAKE = (
+    (0, 0.04, 0.16, 0.25, 0.45, 0.60, 0.75, 0.85, 0.95, 1),
+    (1.5, 1.5, 1.2, 1.0, 0.8, 0.85, 1.0, 1.2, 1.15, 1),
+)
 """Uptake against the whole colon's by share of the length: most in caecum, ascending colon and rectosigmoid."""
 
 
@@ -70,7 +73,7 @@ def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shap
     knots = np.array([place for place, _ in _COLON], float)
     wide = np.array([radius for _, radius in _COLON], float)
     jitter = np.clip(rng.standard_normal(knots.shape), -2, 2) * (5, 4, 6)
-    jitter[-4:] *= 0.3
+    jitter[-4:] = 0.3 * jitter[-4:]
     sag = float(np.clip(rng.normal(4, 18), -14, 55))
     knots += jitter
     knots[5:10, 2] -= sag * np.array((0.3, 0.9, 1.0, 0.8, 0.3))
@@ -95,14 +98,15 @@ def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shap
     def surface(x: Array, y: Array, z: Array) -> Array:
         return smooth_intersection(base(x, y, z), limit(x, y, z), 5)
 
-    bounds = _bounds(points, 40)
-    return Shape(room.frame, surface, bounds), (outer, share[number].astype(np.float32), points[:, 1][number])
+    return Shape(room.frame, surface, bounds(points, 40)), (
+        outer,
+        share[number].astype(np.float32),
+        points[:, 1][number].astype(np.float32),
+    )
 
 
-def _painted_colon(
-    room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]
-) -> Iterator[Part]:
-    share, middle = fields[1], fields[2].astype(np.float32)
+def _painted_colon(room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
+    share, middle = fields[1], fields[2]
     segments = np.interp(np.linspace(0, 1, 40), *_COLON_UPTAKE) * np.exp(0.35 * rng.standard_normal(40))
     uptake = room.field(np.interp(share, np.linspace(0, 1, 40), segments).astype(np.float32))
     # how high gas stands in each segment: full of stool at 1.2, full of gas at -1.2 of the radius
@@ -142,7 +146,7 @@ def _loops(
     scale = np.asarray(Place.at(room.frame, (0, -20, -320)).scale)
     pitch = float(np.clip(22.0 + 1.5 * rng.standard_normal(), 19.5, 25))
     knots = _packed(room, rng, scale, pitch, home, volume_ml)
-    order = _tour(knots * scale, knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale)
+    order = _tour(knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale)
     knots = knots[order] + rng.normal(0, 0.10 * pitch, knots.shape) / scale
     wide = pitch * 0.56 * np.exp(0.16 * rng.standard_normal(len(knots)))
     points, radii = spline(knots, wide, 4)
@@ -160,8 +164,9 @@ def _loops(
         return smooth_intersection(base(x, y, z), limit(x, y, z), 4)
 
     share = np.linspace(0, 1, len(points))[number].astype(np.float32)
-    seam = 0.5 * (other - distance)
-    return Shape(room.frame, surface, _bounds(points, 24)), (seam, share, points[:, 1][number]), points
+    seam = (0.5 * (other - distance)).astype(np.float32)
+    middle = points[:, 1][number].astype(np.float32)
+    return Shape(room.frame, surface, bounds(points, 24)), (seam, share, middle), points
 
 
 def _packed(
@@ -178,7 +183,9 @@ def _packed(
     reach = int(260 / pitch) + 2
     grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     cells = grid[grid.sum(axis=1) % 2 == 0] * (pitch / np.sqrt(2))
-    cells = Rotation.random(random_state=int(rng.integers(2**31))).apply(cells) + rng.normal(0, 0.08 * pitch, cells.shape)
+    cells = Rotation.random(random_state=int(rng.integers(2**31))).apply(cells) + rng.normal(
+        0, 0.08 * pitch, cells.shape
+    )
     places = cells / scale + np.array((0, -25, -335))
     index = [np.rint((places[:, a] - low) / STEP_MM).astype(int) for a, low in ((2, -528), (1, -132), (0, -168))]
     inside = np.all([(i >= 0) & (i < n) for i, n in zip(index, home.shape, strict=True)], axis=0)
@@ -195,11 +202,14 @@ def _packed(
     return places
 
 
-def _tour(places: Points, _: Points, first: Points, last: Points) -> npt.NDArray[np.int64]:
+def _tour(places: Points, first: Points, last: Points) -> npt.NDArray[np.int64]:
     """Order that visits all points in short steps from near `first` to near `last`: nearest neighbour, then 2-opt."""
     count = len(places)
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
-    start, stop = int(np.linalg.norm(places - first, axis=1).argmin()), int(np.linalg.norm(places - last, axis=1).argmin())
+    start, stop = (
+        int(np.linalg.norm(places - first, axis=1).argmin()),
+        int(np.linalg.norm(places - last, axis=1).argmin()),
+    )
     free = np.ones(count, bool)
     free[[start, stop]] = False
     order = [start]
@@ -223,9 +233,7 @@ def _tour(places: Points, _: Points, first: Points, last: Points) -> npt.NDArray
     return path
 
 
-def _painted_loops(
-    room: Room, rng: np.random.Generator, loops: Shape, fields: tuple[Array, ...]
-) -> Iterator[Part]:
+def _painted_loops(room: Room, rng: np.random.Generator, loops: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
     seam, share, middle = fields
     # uptake and filling change from loop to loop: 60 stretches along the length
     stretch = np.linspace(0, 1, 60)
@@ -269,8 +277,3 @@ def _mesentery(rng: np.random.Generator, points: Points) -> Tubes:
     starts, stops = (np.stack([row[i] for row in rows]) for i in (0, 1))
     radii, ends = (np.array([row[i] for row in rows]) for i in (2, 3))
     return Tubes(Tissue.VENOUS_BLOOD, starts, stops, radii, ends, None, moves=True)
-
-
-def _bounds(points: Points, margin: float):  # type: ignore[no-untyped-def]
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))

@@ -12,7 +12,16 @@ from fdglung.phantom.anatomy.room import ripple
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Distance, Solid, capsule, ellipsoid, profile, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Distance,
+    Solid,
+    capsule,
+    ellipsoid,
+    profile,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 _BOX = ((-70.0, 70.0), (-76.0, 100.0), (192.0, 330.0))
@@ -113,9 +122,7 @@ def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
         return smooth_intersection(whole, landmarks.skull_inner(x, y, z) + np.float32(2), 5)
 
     box = ((-56.0, 56.0), (26.0, 96.0), (190.0, 246.0))
-    yield Part(
-        Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z)
-    )
+    yield Part(Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z))
     for side in (RIGHT, LEFT):
         yield Part(Tissue.WHITE_MATTER, ellipsoid((side * 17, 50, 218), (13, 11, 8)))
     stem = capsule((0, 14, 246), (0, 24, 226), 15, end_radius=13)
@@ -133,12 +140,18 @@ def _eye(side: int, rng: np.random.Generator) -> Iterator[Part]:
     centre = np.array((side * 33.0, -75.0, 222.0)) + 0.6 * rng.standard_normal(3)
     apex = np.array((side * 20.0, -34.0, 224.0))
     for across, up in ((9.0, 0.0), (-9.0, 0.0), (0.0, 9.0), (0.0, -9.0)):
-        belly = 0.55 * centre + 0.45 * apex + (across * 1.1, 0, up * 1.1)
-        for start, stop, first, last in ((apex, belly, 1.2, 2.4), (belly, centre + (across, 4, up), 2.4, 1.0)):
+        belly = 0.55 * centre + 0.45 * apex + np.array((across * 1.1, 0, up * 1.1))
+        for start, stop, first, last in (
+            (apex, belly, 1.2, 2.4),
+            (belly, centre + np.array((across, 4.0, up)), 2.4, 1.0),
+        ):
             yield Part(Tissue.MUSCLE, capsule(start, stop, first, end_radius=last), Organ.MUSCLE, fine=True)
     yield Part(Tissue.WHITE_MATTER, capsule(apex, centre, 2.0), fine=True)
     yield Part(Tissue.MUSCLE, ellipsoid(centre, (12.4, 12.2, 12.2)))
     yield Part(Tissue.EYE, ellipsoid(centre, (11.2, 11.0, 11.0)))
     yield Part(
-        Tissue.EYE, ellipsoid(centre + (0, -8.0, 0), (4.5, 2.2, 4.5)), fine=True, hu_offset=lambda x, y, z: 60 + 0 * x
+        Tissue.EYE,
+        ellipsoid(centre + np.array((0, -8.0, 0)), (4.5, 2.2, 4.5)),
+        fine=True,
+        hu_offset=lambda x, y, z: 60 + 0 * x,
     )

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.room import Place, ripple, spline
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Distance, Solid, capsule, ellipsoid, profile, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Distance,
+    Solid,
+    capsule,
+    ellipsoid,
+    profile,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 TRACHEA_TOP_MM = 140.0
@@ -37,7 +48,9 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     ):
         size = np.exp(0.15 * np.clip(rng.standard_normal(), -2, 2))
         for side in (RIGHT, LEFT):
-            yield _gland(frame, rng, side, tissue, organ, float(volume * size * np.exp(0.05 * rng.standard_normal())), spots)
+            yield _gland(
+                frame, rng, side, tissue, organ, float(volume * size * np.exp(0.05 * rng.standard_normal())), spots
+            )
     for side in (RIGHT, LEFT):
         yield Part(Tissue.SUBMANDIBULAR, ellipsoid((side * 11, -52, 155), (4.5, 14, 6), axis=(0, 0.1, 1)))
 
@@ -94,7 +107,9 @@ def _thyroid(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Pa
     centre = np.array((0.0, 4.0, 114.0 + low))
     place = Place.at(frame, centre, moves=False)
     lobes = [
-        ellipsoid((side * 16.5, 2 + rng.normal(0, 1), side * rng.normal(0, 2)), (7, 10, 24), axis=(-side * 0.12, 0.1, 1))
+        ellipsoid(
+            (side * 16.5, 2 + rng.normal(0, 1), side * rng.normal(0, 2)), (7, 10, 24), axis=(-side * 0.12, 0.1, 1)
+        )
         for side in (RIGHT, LEFT)
     ]
     isthmus = ellipsoid((0, -12, -6), (17, 4, 8))
@@ -111,7 +126,7 @@ def _thyroid(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Pa
     return Part(Tissue.THYROID, Solid(_to_volume(free, box, place.volume, volume), box), Organ.THYROID)
 
 
-def _mouth(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Part]:  # type: ignore[type-arg]
+def _mouth(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
     del subject, frame
     tongue = ellipsoid((0, -40, 163 + own[0]), (21, 32, 15), axis=(0, -0.25, 1))
     root = ellipsoid((0, -22, 158), (17, 18, 18))
@@ -160,7 +175,7 @@ def _pharynx(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> It
     yield Part(Tissue.AIR, Solid(whole, box), Organ.AIRWAYS)
 
 
-def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Part]:  # type: ignore[type-arg]
+def _larynx(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
     """Cricoid, thyroid cartilage, hyoid, epiglottis, the folds and the air between them."""
     del frame
     size = np.float32(1.0 if subject.sex == "M" else 0.84)
@@ -195,7 +210,7 @@ def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Par
     flap = capsule((0, -12, 162), (0, -8, 174), 2.0)
     yield Part(Tissue.LARYNX, Solid(lambda x, y, z: flap.distance(x * np.float32(0.25), y, z), _wide(flap)), fine=True)
     arch = [(24 * size * np.sin(a), -6 - 20 * size * np.cos(a), 172 - 2 * np.cos(a)) for a in np.linspace(-1.7, 1.7, 9)]
-    for first, second in zip(arch[:-1], arch[1:], strict=True):
+    for first, second in pairwise(arch):
         yield Part(Tissue.CORTICAL_BONE, capsule(first, second, 2.3), fine=True)
 
 

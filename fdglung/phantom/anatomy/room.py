@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Place:
     scale: tuple[float, float, float]
 
     @classmethod
-    def at(cls, frame: BodyFrame, anchor: Sequence[float], *, moves: bool = True) -> Place:
+    def at(cls, frame: BodyFrame, anchor: npt.ArrayLike, *, moves: bool = True) -> Place:
         """Measure a frame's scale around an anchor in organ (moves) or canonical coordinates."""
         centre = np.asarray(anchor, np.float64)
         ends = np.concatenate([centre + 15 * np.eye(3), centre - 15 * np.eye(3)])
@@ -71,9 +71,7 @@ class Place:
 
     def box(self, box: Box) -> Box:
         """Carry a box in patient mm from the anchor to organ coordinates."""
-        low, high = (
-            [a + b[end] / s for a, s, b in zip(self.anchor, self.scale, box, strict=True)] for end in (0, 1)
-        )
+        low, high = ([a + b[end] / s for a, s, b in zip(self.anchor, self.scale, box, strict=True)] for end in (0, 1))
         return ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
 
     def point(self, u: float, v: float, w: float) -> Points:
@@ -293,6 +291,13 @@ def spline(points: npt.ArrayLike, values: npt.ArrayLike, step_mm: float) -> tupl
     at = np.interp(np.arange(0, length[-1], step_mm), length, fine)
     smooth: Points = CubicSpline(chord, places)(at)
     return smooth, np.asarray(PchipInterpolator(chord, np.asarray(values, np.float64))(at))
+
+
+def bounds(points: Points, margin_mm: float) -> Box:
+    """Box around points (n, 3)."""
+    low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
+    sides = tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
+    return (sides[0], sides[1], sides[2])
 
 
 def ripple(rng: np.random.Generator, wavelength_mm: float, *, waves: int = 5) -> Distance:
