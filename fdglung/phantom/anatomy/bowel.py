@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, bounds, ripple, spline
+from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, bounds, fitted, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.shapes import Array, smooth_intersection
@@ -16,7 +17,7 @@ from fdglung.phantom.subject import Subject
 Points = npt.NDArray[np.float64]
 
 
-def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
+def parts(subject: Subject, room: Room, line: ColonLine) -> Iterator[Part | Tubes]:
     """Yield mesenteric vessels, small bowel and colon, and take their room.
 
     Volumes with content: 1,000 and 880 ml for the small bowel, 670 and 640 ml for the colon in ICRP 89 (men,
@@ -25,7 +26,7 @@ def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     rng = subject.rng(47)
     male = subject.sex == "M"
     spread = np.exp(0.16 * np.clip(rng.standard_normal(2), -2, 2))
-    colon, colon_fields = _colon(room, rng, float((850 if male else 740) * spread[0]))
+    colon, colon_fields = _colon(room, line, float((850 if male else 740) * spread[0]))
     room.take(colon_fields[0], gap_mm=1.5)
     loops, loop_fields, points = _loops(subject, room, rng, float((1350 if male else 1120) * spread[1]))
     yield _mesentery(rng, points)
@@ -69,7 +70,18 @@ _COLON_UPTAKE = (
 """Uptake against the whole colon's by share of the length: most in caecum, ascending colon and rectosigmoid."""
 
 
-def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shape, tuple[Array, ...]]:
+@dataclass(frozen=True)
+class ColonLine:
+    """Course of the colon, and the core of it that organs must leave open."""
+
+    points: Points
+    radii: npt.NDArray[np.float64]
+    bound: Array
+
+
+def reserve(subject: Subject, room: Room) -> ColonLine:
+    """Draw the colon's course and keep a core of it free, before any organ takes room."""
+    rng = subject.rng(50)
     knots = np.array([place for place, _ in _COLON], float)
     wide = np.array([radius for _, radius in _COLON], float)
     jitter = np.clip(rng.standard_normal(knots.shape), -2, 2) * (5, 4, 6)
@@ -79,30 +91,35 @@ def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shap
     knots[5:10, 2] -= sag * np.array((0.3, 0.9, 1.0, 0.8, 0.3))
     knots[16:20] += rng.normal(0, 9, (4, 3)) * (1, 0.6, 1)
     points, radii = spline(knots, wide * np.exp(0.12 * rng.standard_normal(len(wide))), 3)
-    # haustra: three rows of sacs a few centimetres apart, absent from the rectum
+    # haustra: sacs a few centimetres apart, absent from the rectum
     length = np.arange(len(points)) * 3.0
-    share = length / length[-1]
     beat = np.cumsum(2 * np.pi * 3 / (30 + 7 * np.sin(length / 61 + rng.uniform(0, 6))))
-    deep = np.interp(share, (0, 0.6, 0.8, 0.88, 1), (0.17, 0.14, 0.10, 0, 0))
+    deep = np.interp(length / length[-1], (0, 0.6, 0.8, 0.88, 1), (0.17, 0.14, 0.10, 0, 0))
     radii = radii * (1 + deep * np.sign(np.sin(beat)) * np.abs(np.sin(beat)) ** 0.7)
-    distance, number, _ = room.around(points, radii)
+    core, _, _ = room.around(points, np.minimum(_CORE_MM, radii))
+    bound = np.maximum(core, room.bound)
+    room.take(core, gap_mm=0.5)
+    return ColonLine(points, radii, bound)
+
+
+_CORE_MM = 9.0
+
+
+def _colon(room: Room, line: ColonLine, volume_ml: float) -> tuple[Shape, tuple[Array, ...]]:
+    points = line.points
+    distance, number, _ = room.around(points, line.radii)
     cell = STEP_MM**3 * Place.at(room.frame, (0, -20, -300)).volume / 1000
-    low, high = -12.0, 12.0
-    outside = room.bound + np.float32(1.0)
-    for _ in range(12):
-        swell = 0.5 * (low + high)
-        outer = smooth_intersection(distance - np.float32(swell), outside, 5)
-        low, high = (swell, high) if float((outer < 0).sum()) * cell < volume_ml else (low, swell)
-    base, limit = room.field(distance - np.float32(swell)), room.field(outside)
+    outside = np.minimum(room.bound + np.float32(1.0), line.bound)
+    swell = np.float32(fitted(distance, outside, volume_ml / cell, 5, most_mm=12))
+    base, limit = room.field(distance - swell), room.field(outside)
 
     def surface(x: Array, y: Array, z: Array) -> Array:
         return smooth_intersection(base(x, y, z), limit(x, y, z), 5)
 
-    return Shape(room.frame, surface, bounds(points, 40)), (
-        outer,
-        share[number].astype(np.float32),
-        points[:, 1][number].astype(np.float32),
-    )
+    share = (number / (len(points) - 1)).astype(np.float32)
+    outer = smooth_intersection(distance - swell, outside, 5)
+    shape = Shape(room.frame, surface, bounds(points, 40))
+    return shape, (outer, share, points[:, 1][number].astype(np.float32))
 
 
 def _painted_colon(room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
@@ -153,11 +170,7 @@ def _loops(
     folds = 1 + 0.05 * np.sin(np.arange(len(radii)) * 4 / 5.0)
     distance, number, other = room.around(points, radii * folds, apart=int(2.2 * pitch / 4))
     outside = room.bound + np.float32(0.6)
-    low, high = -8.0, 8.0
-    for _ in range(12):
-        swell = 0.5 * (low + high)
-        outer = smooth_intersection(distance - np.float32(swell), outside, 5)
-        low, high = (swell, high) if float((outer < 0).sum()) * cell < volume_ml else (low, swell)
+    swell = fitted(distance, outside, volume_ml / cell, 5, most_mm=8)
     base, limit = room.field(distance - np.float32(swell)), room.field(outside)
 
     def surface(x: Array, y: Array, z: Array) -> Array:

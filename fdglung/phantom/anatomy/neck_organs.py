@@ -198,9 +198,9 @@ def _larynx(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) ->
 
     def air(x: Array, y: Array, z: Array) -> Array:
         # the glottis is a slit, the rooms above and below are wide
-        across = (np.float32(8.5) - np.float32(6.5) * np.exp(-(((z - 149) / 4) ** 2))) * size
+        across = (np.float32(8.5) - np.float32(5.0) * np.exp(-(((z - 149) / 4) ** 2))) * size
         level = np.sqrt((x / across) ** 2 + ((y - 0) / (9 * size)) ** 2)
-        return np.maximum((level - 1) * across, np.abs(z - 150) - np.float32(14))
+        return np.maximum((level - 1) * across, np.abs(z - 154) - np.float32(18))
 
     box = ((-26.0, 26.0), (-28.0, 24.0), (130.0, 172.0))
     yield Part(Tissue.MUSCLE, Solid(soft, box), Organ.MUSCLE)

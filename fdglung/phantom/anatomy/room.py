@@ -197,11 +197,7 @@ class Room:
         if volume_ml is not None:
             centre = tuple((low + high) / 2 for low, high in box)
             cell_ml = STEP_MM**3 * Place.at(self.frame, centre).volume / 1000
-            low, high = -25.0, 25.0
-            for _ in range(14):
-                swell = 0.5 * (low + high)
-                share = np.clip(0.5 - smooth_intersection(given - np.float32(swell), bound, blend_mm) / STEP_MM, 0, 1)
-                low, high = (swell, high) if float(share.sum()) * cell_ml < volume_ml else (low, swell)
+            swell = fitted(given, bound, volume_ml / cell_ml, blend_mm)
 
         def distance(x: Array, y: Array, z: Array) -> Array:
             return smooth_intersection(free(x, y, z) - np.float32(swell), limit(x, y, z), blend_mm)
@@ -274,6 +270,18 @@ class Room:
 
     def _coordinates(self, window: tuple[slice, slice, slice]) -> tuple[Array, Array, Array]:
         return self.x[..., window[2]], self.y[:, window[1]], self.z[window[0]]
+
+
+def fitted(given: Array, bound: Array, cells: float, blend_mm: float, *, most_mm: float = 25.0) -> float:
+    """Return how far to inflate a distance, within a bound, for it to take so many cells of the lattice."""
+    near = (given < most_mm + 6) & (bound < 6)
+    own, limit = given[near], bound[near]
+    low, high = -most_mm, most_mm
+    for _ in range(14):
+        swell = 0.5 * (low + high)
+        share = np.clip(0.5 - smooth_intersection(own - np.float32(swell), limit, blend_mm) / STEP_MM, 0, 1)
+        low, high = (swell, high) if float(share.sum()) < cells else (low, swell)
+    return 0.5 * (low + high)
 
 
 def spline(points: npt.ArrayLike, values: npt.ArrayLike, step_mm: float) -> tuple[Points, npt.NDArray[np.float64]]:

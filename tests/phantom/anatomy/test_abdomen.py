@@ -18,6 +18,8 @@ ML = STEP**3 / 1000
 MEN = tuple(Subject("M", 30 + 12 * i, 168 + 4 * i, 66 + 6 * i, 0.4 + 0.1 * i, shape_seed=100 + i) for i in range(5))
 WOMEN = tuple(Subject("F", 30 + 12 * i, 155 + 4 * i, 52 + 5 * i, 0.4 + 0.1 * i, shape_seed=200 + i) for i in range(5))
 EVERYONE = MEN + WOMEN
+SOME = (MEN[1], MEN[3], WOMEN[2])
+"""Those whom the quick tests look at."""
 
 GREY_OF = {Tissue.VISCERAL_FAT: -100.0, Tissue.BOWEL_GAS: -1000.0}
 
@@ -61,12 +63,14 @@ three standard deviations (liver 10.1053/jlts.2002.31654; spleen Eur Radiol 1997
 pancreas 10.1002/ca.20543)."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", EVERYONE, ids=lambda s: f"{s.sex}{s.age_years}")
 def test_every_organ_has_a_volume_that_adults_have(subject):
     for organ, (low, high) in RANGES.items():
         assert low <= volume_ml(subject, organ) <= high, organ.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "reference"), [(MEN, "M"), (WOMEN, "F")])
 def test_mean_volumes_of_five_people_are_those_of_reference_adults(group, reference):
     # ICRP 89, masses over 1.05 g/ml; spleen and kidneys as CT and MRI find them; five people: 3 standard errors
@@ -86,7 +90,7 @@ def test_mean_volumes_of_five_people_are_those_of_reference_adults(group, refere
         assert means[Organ.PROSTATE] == 0
 
 
-@pytest.mark.parametrize("subject", EVERYONE, ids=lambda s: f"{s.sex}{s.age_years}")
+@pytest.mark.parametrize("subject", SOME, ids=lambda s: f"{s.sex}{s.age_years}")
 def test_organs_lie_on_their_side_and_level(subject):
     at = {organ: centre(subject, organ) for organ in RANGES}
     for organ in (Organ.LIVER, Organ.GALLBLADDER, Organ.RIGHT_KIDNEY):
@@ -103,12 +107,13 @@ def test_organs_lie_on_their_side_and_level(subject):
     assert at[Organ.GALLBLADDER][1] < -15
 
 
+@pytest.mark.slow
 def test_the_left_kidney_is_the_higher_one_in_most():
     higher = [centre(s, Organ.LEFT_KIDNEY)[2] > centre(s, Organ.RIGHT_KIDNEY)[2] for s in EVERYONE]
     assert sum(higher) >= 7
 
 
-@pytest.mark.parametrize("subject", EVERYONE[::3], ids=lambda s: f"{s.sex}{s.age_years}")
+@pytest.mark.parametrize("subject", SOME, ids=lambda s: f"{s.sex}{s.age_years}")
 def test_organs_stay_inside_the_wall_and_below_the_diaphragm(subject):
     frame = BodyFrame(subject, subject.breath)
     x, y, z = frame.coordinates(GRID)
@@ -120,7 +125,7 @@ def test_organs_stay_inside_the_wall_and_below_the_diaphragm(subject):
         assert (above[own] > 1.5).mean() < 0.01, organ.name
 
 
-@pytest.mark.parametrize("subject", EVERYONE[1::3], ids=lambda s: f"{s.sex}{s.age_years}")
+@pytest.mark.parametrize("subject", SOME, ids=lambda s: f"{s.sex}{s.age_years}")
 def test_hardly_anything_of_an_organ_is_painted_over(subject):
     frame = BodyFrame(subject, subject.breath)
     first = {}
@@ -132,7 +137,7 @@ def test_hardly_anything_of_an_organ_is_painted_over(subject):
         assert volume_ml(subject, organ) >= 0.95 * alone, organ.name
 
 
-@pytest.mark.parametrize("subject", EVERYONE[::4], ids=lambda s: f"{s.sex}{s.age_years}")
+@pytest.mark.parametrize("subject", SOME, ids=lambda s: f"{s.sex}{s.age_years}")
 def test_each_organ_is_one_piece(subject):
     for organ in (Organ.LIVER, Organ.SPLEEN, Organ.STOMACH, Organ.LEFT_KIDNEY, Organ.RIGHT_KIDNEY, Organ.COLON):
         labels, _ = ndimage.label(mask(subject, organ), np.ones((3, 3, 3)))
@@ -141,7 +146,7 @@ def test_each_organ_is_one_piece(subject):
 
 
 def test_the_colon_frames_the_small_bowel():
-    for subject in EVERYONE[::3]:
+    for subject in SOME:
         colon, loops = (np.argwhere(mask(subject, o)) for o in (Organ.COLON, Organ.SMALL_BOWEL))
         for low, high in ((2.0, 98.0),):
             wide = [np.percentile(found[:, 2], (low, high)) for found in (colon, loops)]
@@ -151,6 +156,7 @@ def test_the_colon_frames_the_small_bowel():
         assert np.ptp(colon[:, 0]) * STEP > 250
 
 
+@pytest.mark.slow
 def test_gas_stands_before_fluid_in_the_stomach():
     drifts = []
     for subject in EVERYONE:
@@ -163,6 +169,7 @@ def test_gas_stands_before_fluid_in_the_stomach():
     assert min(drifts) > 8
 
 
+@pytest.mark.slow
 def test_the_stouter_have_more_visceral_fat():
     # MRI finds about 1.5 l more for each 5 kg/m2 in men (round figure)
     fat = [
@@ -198,6 +205,7 @@ def test_the_same_subject_is_painted_alike():
     assert np.array_equal(again.organs, body(subject).organs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "subject",
     [
@@ -213,6 +221,7 @@ def test_extremes_of_size_still_have_all_their_organs(subject):
         assert volume_ml(subject, organ) > 0.5 * RANGES[organ][0], organ.name
 
 
+@pytest.mark.slow
 def test_kidneys_have_pelvis_medulla_and_cortex_in_depth():
     subject = MEN[1]
     frame = BodyFrame(subject, subject.breath)
@@ -230,6 +239,7 @@ def test_kidneys_have_pelvis_medulla_and_cortex_in_depth():
     assert depth[kinds[0]].mean() < depth[kinds[1]].mean()
 
 
+@pytest.mark.slow
 def test_adrenals_are_small_and_above_the_kidneys_middle():
     for subject in (MEN[1], WOMEN[2]):
         frame = BodyFrame(subject, subject.breath)
