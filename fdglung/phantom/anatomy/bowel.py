@@ -97,7 +97,8 @@ def reserve(subject: Subject, room: Room) -> ColonLine:
     deep = np.interp(length / length[-1], (0, 0.6, 0.8, 0.88, 1), (0.17, 0.14, 0.10, 0, 0))
     radii = radii * (1 + deep * np.sign(np.sin(beat)) * np.abs(np.sin(beat)) ** 0.7)
     core, _, _ = room.around(points, np.minimum(_CORE_MM, radii))
-    bound = np.maximum(core, room.bound)
+    # a little wider than what is taken below, so that core and free space overlap
+    bound = np.maximum(core - np.float32(3.5), room.bound)
     room.take(core, gap_mm=0.5)
     return ColonLine(points, radii, bound)
 
