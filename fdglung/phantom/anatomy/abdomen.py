@@ -47,12 +47,13 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     Who comes first below takes the room first; what is painted is in another order, surface over depth.
     """
     room = Room(frame, lambda x, y, z, organ_z: _free(subject, x, y, z, organ_z))
+    line = bowel.reserve(subject, room)
     pelvis = list(pelvic_organs.parts(subject, room))
     urinary = list(kidneys.parts(subject, room))
     adrenals = list(kidneys.adrenals(subject, room))
     glands = list(liver.parts(subject, room))
     gut = list(upper_gut.parts(subject, room))
-    bowels = list(bowel.parts(subject, room))
+    bowels = list(bowel.parts(subject, room, line))
     yield from pelvic_organs.vessels(subject, frame)
     for group in (bowels, gut, pelvis, urinary, glands, adrenals):
         yield from group

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, ripple, spline
+from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, bounds, fitted, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.shapes import Array, smooth_intersection
@@ -16,16 +17,16 @@ from fdglung.phantom.subject import Subject
 Points = npt.NDArray[np.float64]
 
 
-def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
+def parts(subject: Subject, room: Room, line: ColonLine) -> Iterator[Part | Tubes]:
     """Yield mesenteric vessels, small bowel and colon, and take their room.
 
-    Volumes with content: 1,000 and 880 ml for the small bowel, 670 and 640 ml for the colon in ICRP 89 (men, women), to
-    which a quarter is added for gas and swallowed fluid, each with a wide scatter; loops give way where a lean abdomen has less room.
+    Volumes with content: 1,000 and 880 ml for the small bowel, 670 and 640 ml for the colon in ICRP 89 (men,
+    women), to which a third is added for gas and fluid, each with a wide scatter; loops give way where room is short.
     """
     rng = subject.rng(47)
     male = subject.sex == "M"
     spread = np.exp(0.16 * np.clip(rng.standard_normal(2), -2, 2))
-    colon, colon_fields = _colon(room, rng, float((850 if male else 740) * spread[0]))
+    colon, colon_fields = _colon(room, line, float((850 if male else 740) * spread[0]))
     room.take(colon_fields[0], gap_mm=1.5)
     loops, loop_fields, points = _loops(subject, room, rng, float((1350 if male else 1120) * spread[1]))
     yield _mesentery(rng, points)
@@ -69,41 +70,61 @@ _COLON_UPTAKE = (
 """Uptake against the whole colon's by share of the length: most in caecum, ascending colon and rectosigmoid."""
 
 
-def _colon(room: Room, rng: np.random.Generator, volume_ml: float) -> tuple[Shape, tuple[Array, ...]]:
+@dataclass(frozen=True)
+class ColonLine:
+    """Course of the colon, and the core of it that organs must leave open."""
+
+    points: Points
+    radii: npt.NDArray[np.float64]
+    bound: Array
+
+
+def reserve(subject: Subject, room: Room) -> ColonLine:
+    """Draw the colon's course and keep a core of it free, before any organ takes room."""
+    rng = subject.rng(50)
     knots = np.array([place for place, _ in _COLON], float)
     wide = np.array([radius for _, radius in _COLON], float)
     jitter = np.clip(rng.standard_normal(knots.shape), -2, 2) * (5, 4, 6)
-    jitter[-4:] *= 0.3
+    jitter[-4:] = 0.3 * jitter[-4:]
     sag = float(np.clip(rng.normal(4, 18), -14, 55))
     knots += jitter
     knots[5:10, 2] -= sag * np.array((0.3, 0.9, 1.0, 0.8, 0.3))
     knots[16:20] += rng.normal(0, 9, (4, 3)) * (1, 0.6, 1)
     points, radii = spline(knots, wide * np.exp(0.12 * rng.standard_normal(len(wide))), 3)
-    # haustra: three rows of sacs a few centimetres apart, absent from the rectum
+    # haustra: sacs a few centimetres apart, absent from the rectum
     length = np.arange(len(points)) * 3.0
-    share = length / length[-1]
     beat = np.cumsum(2 * np.pi * 3 / (30 + 7 * np.sin(length / 61 + rng.uniform(0, 6))))
-    deep = np.interp(share, (0, 0.6, 0.8, 0.88, 1), (0.17, 0.14, 0.10, 0, 0))
+    deep = np.interp(length / length[-1], (0, 0.6, 0.8, 0.88, 1), (0.17, 0.14, 0.10, 0, 0))
     radii = radii * (1 + deep * np.sign(np.sin(beat)) * np.abs(np.sin(beat)) ** 0.7)
-    distance, number, _ = room.around(points, radii)
+    core, _, _ = room.around(points, np.minimum(_CORE_MM, radii))
+    # a little wider than what is taken below, so that core and free space overlap
+    bound = np.maximum(core - np.float32(3.5), room.bound)
+    room.take(core, gap_mm=0.5)
+    return ColonLine(points, radii, bound)
+
+
+_CORE_MM = 9.0
+
+
+def _colon(room: Room, line: ColonLine, volume_ml: float) -> tuple[Shape, tuple[Array, ...]]:
+    points = line.points
+    distance, number, _ = room.around(points, line.radii)
     cell = STEP_MM**3 * Place.at(room.frame, (0, -20, -300)).volume / 1000
-    low, high = -12.0, 12.0
-    outside = room.bound + np.float32(1.0)
-    for _ in range(12):
-        swell = 0.5 * (low + high)
-        outer = smooth_intersection(distance - np.float32(swell), outside, 5)
-        low, high = (swell, high) if float((outer < 0).sum()) * cell < volume_ml else (low, swell)
-    base, limit = room.field(distance - np.float32(swell)), room.field(outside)
+    outside = np.minimum(room.bound + np.float32(1.0), line.bound)
+    swell = np.float32(fitted(distance, outside, volume_ml / cell, 5, most_mm=12))
+    base, limit = room.field(distance - swell), room.field(outside)
 
     def surface(x: Array, y: Array, z: Array) -> Array:
         return smooth_intersection(base(x, y, z), limit(x, y, z), 5)
 
-    bounds = _bounds(points, 40)
-    return Shape(room.frame, surface, bounds), (outer, share[number].astype(np.float32), points[:, 1][number])
+    share = (number / (len(points) - 1)).astype(np.float32)
+    outer = smooth_intersection(distance - swell, outside, 5)
+    shape = Shape(room.frame, surface, bounds(points, 40))
+    return shape, (outer, share, points[:, 1][number].astype(np.float32))
 
 
 def _painted_colon(room: Room, rng: np.random.Generator, colon: Shape, fields: tuple[Array, ...]) -> Iterator[Part]:
-    share, middle = fields[1], fields[2].astype(np.float32)
+    share, middle = fields[1], fields[2]
     segments = np.interp(np.linspace(0, 1, 40), *_COLON_UPTAKE) * np.exp(0.35 * rng.standard_normal(40))
     uptake = room.field(np.interp(share, np.linspace(0, 1, 40), segments).astype(np.float32))
     # how high gas stands in each segment: full of stool at 1.2, full of gas at -1.2 of the radius
@@ -143,28 +164,23 @@ def _loops(
     scale = np.asarray(Place.at(room.frame, (0, -20, -320)).scale)
     pitch = float(np.clip(22.0 + 1.5 * rng.standard_normal(), 19.5, 25))
     knots = _packed(room, rng, scale, pitch, home, volume_ml)
-    order = _tour(
-        knots * scale, knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale
-    )
+    order = _tour(knots * scale, np.array((30, -10, -245.0)) * scale, np.array((-74, -24, -352.0)) * scale)
     knots = knots[order] + rng.normal(0, 0.10 * pitch, knots.shape) / scale
     wide = pitch * 0.56 * np.exp(0.16 * rng.standard_normal(len(knots)))
     points, radii = spline(knots, wide, 4)
     folds = 1 + 0.05 * np.sin(np.arange(len(radii)) * 4 / 5.0)
     distance, number, other = room.around(points, radii * folds, apart=int(2.2 * pitch / 4))
     outside = room.bound + np.float32(0.6)
-    low, high = -8.0, 8.0
-    for _ in range(12):
-        swell = 0.5 * (low + high)
-        outer = smooth_intersection(distance - np.float32(swell), outside, 5)
-        low, high = (swell, high) if float((outer < 0).sum()) * cell < volume_ml else (low, swell)
+    swell = fitted(distance, outside, volume_ml / cell, 5, most_mm=8)
     base, limit = room.field(distance - np.float32(swell)), room.field(outside)
 
     def surface(x: Array, y: Array, z: Array) -> Array:
         return smooth_intersection(base(x, y, z), limit(x, y, z), 4)
 
     share = np.linspace(0, 1, len(points))[number].astype(np.float32)
-    seam = 0.5 * (other - distance)
-    return Shape(room.frame, surface, _bounds(points, 24)), (seam, share, points[:, 1][number]), points
+    seam = (0.5 * (other - distance)).astype(np.float32)
+    middle = points[:, 1][number].astype(np.float32)
+    return Shape(room.frame, surface, bounds(points, 24)), (seam, share, middle), points
 
 
 def _packed(
@@ -200,7 +216,7 @@ def _packed(
     return places
 
 
-def _tour(places: Points, _: Points, first: Points, last: Points) -> npt.NDArray[np.int64]:
+def _tour(places: Points, first: Points, last: Points) -> npt.NDArray[np.int64]:
     """Order that visits all points in short steps from near `first` to near `last`: nearest neighbour, then 2-opt."""
     count = len(places)
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
@@ -275,8 +291,3 @@ def _mesentery(rng: np.random.Generator, points: Points) -> Tubes:
     starts, stops = (np.stack([row[i] for row in rows]) for i in (0, 1))
     radii, ends = (np.array([row[i] for row in rows]) for i in (2, 3))
     return Tubes(Tissue.VENOUS_BLOOD, starts, stops, radii, ends, None, moves=True)
-
-
-def _bounds(points: Points, margin: float):  # type: ignore[no-untyped-def]
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))

@@ -49,7 +49,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
         return np.maximum(cerebrum(x, y, z), sulci(x, y, z) - np.float32(0.5 + 0.9 * old))
 
     def white(x: Array, y: Array, z: Array) -> Array:
-        inside = np.maximum(cerebrum(x, y, z) + np.float32(4.2), np.float32(3.6) - sulci(x, y, z))
+        inside = np.maximum(cerebrum(x, y, z) + np.float32(4.4), np.float32(4.0) - sulci(x, y, z))
         # thick white matter above the ventricles whatever the field does
         return smooth_union(inside, _CORE.distance(np.abs(x), y, z), 6)
 
@@ -65,8 +65,8 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 _ORBIT = ellipsoid((33, -66, 222), (20, 26, 18))
-_CORE = ellipsoid((26, 14, 268), (15, 42, 13))
-_FLOOR_FRONT = profile((-80, -30, -16, 20, 60, 90), (227, 228, 216, 214, 236, 240), smooth_mm=10)
+_CORE = ellipsoid((26, 14, 268), (13, 38, 11))
+_FLOOR_FRONT = profile((-80, -30, -16, 20, 60, 90), (227, 227, 208, 207, 234, 238), smooth_mm=10)
 
 
 def _cerebrum(rind_mm: np.float32) -> Distance:
@@ -112,8 +112,8 @@ def _ventricles(old: float, rng: np.random.Generator) -> Iterator[Part | Tubes]:
 
 
 def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
-    left, right = (ellipsoid((side * 23, 56, 216), (29, 27, 21), axis=(side * -0.2, 0, 1)) for side in (LEFT, RIGHT))
-    vermis = ellipsoid((0, 60, 222), (9, 24, 20))
+    left, right = (ellipsoid((side * 24, 54, 215), (33, 31, 25), axis=(side * -0.2, 0, 1)) for side in (LEFT, RIGHT))
+    vermis = ellipsoid((0, 60, 221), (10, 26, 22))
     leaves = ripple(rng, 7)
 
     def cerebellum(x: Array, y: Array, z: Array) -> Array:
@@ -121,7 +121,7 @@ def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
         whole = smooth_union(both, vermis.distance(x, y, z), 6)
         return smooth_intersection(whole, landmarks.skull_inner(x, y, z) + np.float32(2), 5)
 
-    box = ((-56.0, 56.0), (26.0, 96.0), (190.0, 246.0))
+    box = ((-60.0, 60.0), (20.0, 98.0), (186.0, 246.0))
     yield Part(Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z))
     for side in (RIGHT, LEFT):
         yield Part(Tissue.WHITE_MATTER, ellipsoid((side * 17, 50, 218), (13, 11, 8)))
@@ -140,12 +140,18 @@ def _eye(side: int, rng: np.random.Generator) -> Iterator[Part]:
     centre = np.array((side * 33.0, -75.0, 222.0)) + 0.6 * rng.standard_normal(3)
     apex = np.array((side * 20.0, -34.0, 224.0))
     for across, up in ((9.0, 0.0), (-9.0, 0.0), (0.0, 9.0), (0.0, -9.0)):
-        belly = 0.55 * centre + 0.45 * apex + (across * 1.1, 0, up * 1.1)
-        for start, stop, first, last in ((apex, belly, 1.2, 2.4), (belly, centre + (across, 4, up), 2.4, 1.0)):
+        belly = 0.55 * centre + 0.45 * apex + np.array((across * 1.1, 0, up * 1.1))
+        for start, stop, first, last in (
+            (apex, belly, 1.2, 2.4),
+            (belly, centre + np.array((across, 4.0, up)), 2.4, 1.0),
+        ):
             yield Part(Tissue.MUSCLE, capsule(start, stop, first, end_radius=last), Organ.MUSCLE, fine=True)
     yield Part(Tissue.WHITE_MATTER, capsule(apex, centre, 2.0), fine=True)
     yield Part(Tissue.MUSCLE, ellipsoid(centre, (12.4, 12.2, 12.2)))
     yield Part(Tissue.EYE, ellipsoid(centre, (11.2, 11.0, 11.0)))
     yield Part(
-        Tissue.EYE, ellipsoid(centre + (0, -8.0, 0), (4.5, 2.2, 4.5)), fine=True, hu_offset=lambda x, y, z: 60 + 0 * x
+        Tissue.EYE,
+        ellipsoid(centre + np.array((0, -8.0, 0)), (4.5, 2.2, 4.5)),
+        fine=True,
+        hu_offset=lambda x, y, z: 60 + 0 * x,
     )

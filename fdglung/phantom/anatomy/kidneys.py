@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, spine_y
-from fdglung.phantom.anatomy.room import Place, Room, Shape, ripple
+from fdglung.phantom.anatomy.room import Place, Points, Room, Shape, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, capsule, ellipsoid, smooth_intersection
+from fdglung.phantom.shapes import Array, Solid, capsule, ellipsoid, smooth_intersection
 from fdglung.phantom.subject import Subject
 
 
@@ -43,17 +43,17 @@ def adrenals(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     rng = subject.rng(44)
     thick = float(np.clip(1 + 0.12 * rng.standard_normal(), 0.8, 1.3))
     for side, organ in ((RIGHT, Organ.RIGHT_ADRENAL), (LEFT, Organ.LEFT_ADRENAL)):
-        centre = np.array((-39.0, 38.0, -203.0) if side == RIGHT else (35.0, 29.0, -208.0))
+        centre = np.array((-38.0, 35.0, -199.0) if side == RIGHT else (35.0, 27.0, -203.0))
         place = Place.at(room.frame, centre + 2 * np.clip(rng.standard_normal(3), -2, 2))
-        body = capsule((side * -2, -9, 10), (side * 3, -2, -14), 3.4 * thick)
+        body = capsule((side * -2, -9, 10), (side * 3, -2, -16), 3.6 * thick)
         solids = [body]
         for out, back in ((1.0, 16.0), (10.0, 12.0)):
             for level in (-12.0, -6.0, 0.0, 6.0):
                 start = (side * (1 - level * 0.1), -5 - level * 0.2, level)
                 stop = (side * (out + 2), back - 4 - level * 0.5, level - 5)
-                solids.append(capsule(start, stop, 3.0 * thick, end_radius=2.2 * thick))
+                solids.append(capsule(start, stop, 3.2 * thick, end_radius=2.3 * thick))
 
-        def limbs(x: Array, y: Array, z: Array, place: Place = place, solids: list = solids) -> Array:  # type: ignore[type-arg]
+        def limbs(x: Array, y: Array, z: Array, place: Place = place, solids: list[Solid] = solids) -> Array:
             u, v, w = place.mm(x, y, z)
             result = solids[0].distance(u, v, w)
             for solid in solids[1:]:
@@ -61,7 +61,7 @@ def adrenals(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
             return result
 
         box = place.box(((-20.0, 20.0), (-20.0, 24.0), (-26.0, 18.0)))
-        grown = room.grow(limbs, box, volume_ml=None, blend_mm=2, gap_mm=-1.0, taken_gap_mm=1.0)
+        grown = room.grow(limbs, box, volume_ml=None, blend_mm=2, gap_mm=-9.0, taken_gap_mm=1.0)
         yield grown.part(Tissue.ADRENAL, organ, fine=True)
 
 
@@ -69,8 +69,8 @@ def _kidney(
     room: Room,
     rng: np.random.Generator,
     side: int,
-    anchor: np.ndarray,
-    volume: float,  # type: ignore[type-arg]
+    anchor: Points,
+    volume: float,
 ) -> Iterator[Part | Tubes]:
     organ = Organ.RIGHT_KIDNEY if side == RIGHT else Organ.LEFT_KIDNEY
     place = Place.at(room.frame, anchor)
@@ -122,15 +122,15 @@ def _kidney(
     yield _calyces(rng, place, rows, organ)
 
 
-def _calyces(rng: np.random.Generator, place: Place, rows: np.ndarray, organ: Organ) -> Tubes:  # type: ignore[type-arg]
+def _calyces(rng: np.random.Generator, place: Place, rows: Points, organ: Organ) -> Tubes:
     """Renal pelvis, three major calyces, minor calyces at the pyramids' tips."""
     full = float(np.clip(1 + 0.18 * rng.standard_normal(), 0.7, 1.5))
-    legs = [((24, 0, -8), (12, 0, -2), 3.6, 5.5)]
+    legs = [((24.0, 0.0, -8.0), (12.0, 0.0, -2.0), 3.6, 5.5)]
     for level in (-22.0, 0.0, 22.0):
-        tip = (5.0, rng.normal(0, 1.5), level)
-        legs.append(((12, 0, -2), tip, 3.2, 2.4))
+        tip = (5.0, float(rng.normal(0, 1.5)), level)
+        legs.append(((12.0, 0.0, -2.0), tip, 3.2, 2.4))
         for turn in (-1, 1):
-            end = (-2 + rng.normal(0, 1), turn * 7.0, level * 1.15 + turn * 3)
+            end = (-2 + float(rng.normal(0, 1)), turn * 7.0, level * 1.15 + turn * 3)
             legs.append((tip, end, 1.6, 3.2))
     starts, stops = (
         np.stack([place.point(*(np.asarray(leg[i], float) @ rows.astype(float))) for leg in legs]) for i in (0, 1)
@@ -139,7 +139,7 @@ def _calyces(rng: np.random.Generator, place: Place, rows: np.ndarray, organ: Or
     return Tubes(Tissue.RENAL_PELVIS, starts, stops, radii, ends, organ, moves=True)
 
 
-def _renal_vessels(place: Place, side: int, door: np.ndarray) -> Tubes:  # type: ignore[type-arg]
+def _renal_vessels(place: Place, side: int, door: Points) -> Tubes:
     hilum = place.point(*(22 * door))
     level = hilum[2] + 8
     front = float(spine_y(np.asarray([level], np.float32))[0]) - 17
@@ -153,13 +153,19 @@ def _renal_vessels(place: Place, side: int, door: np.ndarray) -> Tubes:  # type:
     return Tubes(Tissue.VENOUS_BLOOD, starts, stops, radii, radii, None, moves=True)
 
 
-def _ureter(room: Room, rng: np.random.Generator, side: int, anchor: np.ndarray) -> Tubes:  # type: ignore[type-arg]
+def _ureter(room: Room, rng: np.random.Generator, side: int, anchor: Points) -> Tubes:
     """From the renal pelvis over the psoas and the iliac vessels to the bladder's base; parts of it collapsed."""
-    from fdglung.phantom.anatomy.room import spline
-
     knots = np.array(
-        [(side * 40, 32, anchor[2] - 12), (side * 41, 22, -290), (side * 38, 10, -335), (side * 33, 8, -372)]
-        + [(side * 42, 30, -410), (side * 44, 38, -438), (side * 28, 24, -462), (side * 13, 8, -472)],
+        [
+            (side * 40, 32, anchor[2] - 12),
+            (side * 41, 22, -290),
+            (side * 38, 10, -335),
+            (side * 33, 8, -372),
+            (side * 42, 30, -410),
+            (side * 44, 38, -438),
+            (side * 28, 24, -462),
+            (side * 13, 8, -472),
+        ],
         float,
     )
     points, _ = spline(knots + rng.normal(0, 1.2, knots.shape), np.full(len(knots), 2.0), 8)

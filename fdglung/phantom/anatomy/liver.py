@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fdglung.phantom.anatomy.room import Place, Room, ripple
+from fdglung.phantom.anatomy import landmarks
+from fdglung.phantom.anatomy.room import Place, Room, Shape, ripple
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, ellipsoid, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, ellipsoid, smooth_intersection, smooth_union
 from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
@@ -68,7 +69,7 @@ def _lesser_sac(x: Array, y: Array, z: Array) -> Array:
     return result
 
 
-def _gallbladder(room: Room, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _gallbladder(room: Room, rng: np.random.Generator) -> Shape:
     """A pear under the right lobe, 15 to 55 ml when fasting (Palasciano et al., round figure 30)."""
     anchor = np.array((-52.0, -46.0, -226.0)) + 4 * np.clip(rng.standard_normal(3), -2, 2)
     place = Place.at(room.frame, anchor)
@@ -85,7 +86,7 @@ def _gallbladder(room: Room, rng: np.random.Generator):  # type: ignore[no-untyp
     return room.grow(lambda x, y, z: free(*place.mm(x, y, z)), box, volume_ml=volume, gap_mm=1, taken_gap_mm=-0.8)
 
 
-def _spleen(subject: Subject, room: Room, rng: np.random.Generator):  # type: ignore[no-untyped-def]
+def _spleen(subject: Subject, room: Room, rng: np.random.Generator) -> Shape:
     mean = (185 if subject.sex == "M" else 145) * (1 - 0.006 * (subject.age_years - 50))
     volume = float(np.clip(mean * np.exp(0.28 * np.clip(rng.standard_normal(), -2, 2)), 60, 420))
     place = Place.at(room.frame, np.array((98.0, 44.0, -172.0)) + 3 * np.clip(rng.standard_normal(3), -2, 2))
@@ -102,10 +103,8 @@ def _spleen(subject: Subject, room: Room, rng: np.random.Generator):  # type: ig
     return room.grow(free, box, volume_ml=volume, blend_mm=8, gap_mm=0.8, taken_gap_mm=2.0)
 
 
-def _fissures(room: Room, liver, drift: npt.NDArray[np.float64]) -> Iterator[Part]:  # type: ignore[no-untyped-def]
+def _fissures(room: Room, liver: Distance, drift: npt.NDArray[np.float64]) -> Iterator[Part]:
     """Ligamentum teres, ligamentum venosum and porta hepatis: clefts filled with fat."""
-    from fdglung.phantom.anatomy.room import Shape
-
     offset = np.float32(3 * drift[4])
 
     def teres(x: Array, y: Array, z: Array) -> Array:
@@ -121,14 +120,17 @@ def _fissures(room: Room, liver, drift: npt.NDArray[np.float64]) -> Iterator[Par
         return np.maximum(np.maximum(sheet, np.abs(x - 6) - np.float32(22)), np.abs(z + 164) - np.float32(20))
 
     porta = ellipsoid((-26, -8, -194), (26, 8, 11), axis=(-0.3, 0, 1))
-    boxes = (
-        ((-24.0, 16.0), (-104.0, -16.0), (-250.0, -150.0)),
-        ((-20.0, 34.0), (-26.0, 14.0), (-190.0, -130.0)),
-        porta.box,
+    clefts: tuple[tuple[Distance, Box], ...] = (
+        (teres, ((-24.0, 16.0), (-104.0, -16.0), (-250.0, -150.0))),
+        (venosum, ((-20.0, 34.0), (-26.0, 14.0), (-190.0, -130.0))),
+        (porta.distance, porta.box),
     )
-    for cleft, box in zip((teres, venosum, porta.distance), boxes, strict=True):
-        inside = Shape(room.frame, lambda x, y, z, cleft=cleft: np.maximum(cleft(x, y, z), liver(x, y, z) - 3), box)
-        yield inside.part(Tissue.VISCERAL_FAT, Organ.FAT)
+    for cleft, box in clefts:
+
+        def inside(x: Array, y: Array, z: Array, cleft: Distance = cleft) -> Array:
+            return np.maximum(cleft(x, y, z), liver(x, y, z) - np.float32(3))
+
+        yield Shape(room.frame, inside, box).part(Tissue.VISCERAL_FAT, Organ.FAT)
 
 
 _PORTAL = (
@@ -160,25 +162,21 @@ _HEPATIC = (
 
 def _veins(rng: np.random.Generator, room: Room) -> Tubes:
     """Portal and hepatic veins: named trunks, and branches that divide twice beyond their tips."""
-    rows: list[tuple[Points, Points, float, float]] = []
-    for start, stop, radius, end in _PORTAL:
-        rows.append((np.asarray(start, float), np.asarray(stop, float), radius, end))
-    tips = [(np.asarray(a, float), np.asarray(b, float), r) for a, b, r in _PORTAL_TIPS]
-    for start, middle, stop, radius in _HEPATIC:
-        a, b, c = (np.asarray(p, float) for p in (start, middle, stop))
-        rows.append((a, b, radius, 0.8 * radius))
-        tips.append((b, c, 0.75 * radius))
+    rows = [(np.array(a, float), np.array(b, float), r, q) for a, b, r, q in _PORTAL]
+    tips = [(np.array(a, float), np.array(b, float), r) for a, b, r in _PORTAL_TIPS]
+    for root, middle, far, wide in _HEPATIC:
+        rows.append((np.array(root, float), np.array(middle, float), wide, 0.8 * wide))
+        tips.append((np.array(middle, float), np.array(far, float), 0.75 * wide))
     for start, stop, radius in tips:
         bent = 0.5 * (start + stop) + rng.normal(0, 3, 3)
         end = stop + rng.normal(0, 4, 3)
         rows += [(start, bent, radius, 0.8 * radius), (bent, end, 0.8 * radius, 0.55 * radius)]
-        for _ in range(3):
-            heading = end - start
-            heading = heading / np.linalg.norm(heading) + 0.75 * rng.standard_normal(3)
-            twig = end + 20 * heading / np.linalg.norm(heading)
-            rows.append((end, twig, 0.5 * radius, 0.25 * radius))
-            twig_2 = bent + 22 * (heading[::-1] / np.linalg.norm(heading))
-            rows.append((bent, twig_2, 0.4 * radius, 0.2 * radius))
+        ahead = (end - start) / np.linalg.norm(end - start)
+        for place, share in ((end, 0.5), (bent, 0.4)):
+            for _ in range(3):
+                heading = ahead + 0.75 * rng.standard_normal(3)
+                twig = place + 20 * heading / np.linalg.norm(heading)
+                rows.append((place, twig, share * radius, 0.5 * share * radius))
     inside = [row for row in rows if _within(room, row[1])]
     starts, stops = (np.stack([row[i] for row in inside]) for i in (0, 1))
     radii, ends = (np.array([row[i] for row in inside]) for i in (2, 3))
@@ -187,8 +185,6 @@ def _veins(rng: np.random.Generator, room: Room) -> Tubes:
 
 def _within(room: Room, point: Points) -> bool:
     """Whether a twig's end stays under the diaphragm: by the dome's own formula, 8 mm deep."""
-    from fdglung.phantom.anatomy import landmarks
-
     x, y, z = (np.asarray([v], np.float32) for v in point)
     still = room.frame.moved(point)[:, 2].astype(np.float32)
     roof = landmarks.below_dome(x, y, z) < -8

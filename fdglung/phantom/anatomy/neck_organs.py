@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.room import Place, ripple, spline
@@ -124,7 +126,7 @@ def _thyroid(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Pa
     return Part(Tissue.THYROID, Solid(_to_volume(free, box, place.volume, volume), box), Organ.THYROID)
 
 
-def _mouth(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Part]:  # type: ignore[type-arg]
+def _mouth(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
     del subject, frame
     tongue = ellipsoid((0, -40, 163 + own[0]), (21, 32, 15), axis=(0, -0.25, 1))
     root = ellipsoid((0, -22, 158), (17, 18, 18))
@@ -173,7 +175,7 @@ def _pharynx(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> It
     yield Part(Tissue.AIR, Solid(whole, box), Organ.AIRWAYS)
 
 
-def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Part]:  # type: ignore[type-arg]
+def _larynx(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
     """Cricoid, thyroid cartilage, hyoid, epiglottis, the folds and the air between them."""
     del frame
     size = np.float32(1.0 if subject.sex == "M" else 0.84)
@@ -196,9 +198,9 @@ def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Par
 
     def air(x: Array, y: Array, z: Array) -> Array:
         # the glottis is a slit, the rooms above and below are wide
-        across = (np.float32(8.5) - np.float32(6.5) * np.exp(-(((z - 149) / 4) ** 2))) * size
+        across = (np.float32(8.5) - np.float32(5.0) * np.exp(-(((z - 149) / 4) ** 2))) * size
         level = np.sqrt((x / across) ** 2 + ((y - 0) / (9 * size)) ** 2)
-        return np.maximum((level - 1) * across, np.abs(z - 150) - np.float32(14))
+        return np.maximum((level - 1) * across, np.abs(z - 154) - np.float32(18))
 
     box = ((-26.0, 26.0), (-28.0, 24.0), (130.0, 172.0))
     yield Part(Tissue.MUSCLE, Solid(soft, box), Organ.MUSCLE)
@@ -208,7 +210,7 @@ def _larynx(subject: Subject, frame: BodyFrame, own: np.ndarray) -> Iterator[Par
     flap = capsule((0, -12, 162), (0, -8, 174), 2.0)
     yield Part(Tissue.LARYNX, Solid(lambda x, y, z: flap.distance(x * np.float32(0.25), y, z), _wide(flap)), fine=True)
     arch = [(24 * size * np.sin(a), -6 - 20 * size * np.cos(a), 172 - 2 * np.cos(a)) for a in np.linspace(-1.7, 1.7, 9)]
-    for first, second in zip(arch[:-1], arch[1:], strict=True):
+    for first, second in pairwise(arch):
         yield Part(Tissue.CORTICAL_BONE, capsule(first, second, 2.3), fine=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def vessels(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
 
 def _vessel(
     rng: np.random.Generator,
-    knots: list[tuple[float, float, float]],
+    knots: Sequence[tuple[float, float, float]],
     radii: tuple[float, ...],
     build: float,
     winding_mm: float,
@@ -135,9 +135,9 @@ def _testes(frame: BodyFrame, rng: np.random.Generator) -> Iterator[Part]:
     """Scrotum with both testes, below and before the symphysis."""
     place = Place.at(frame, (0, -66, -556), moves=False)
     sac = ellipsoid((0, 0, 0), (34, 26, 34))
-    for tissue, organ, depth in ((Tissue.SKIN, Organ.SKIN, 0.0), (Tissue.FAT, Organ.FAT, 2.5)):
-        distance, box = place.shape(sac)
-        yield Part(tissue, Solid(lambda x, y, z, d=distance, t=depth: d(x, y, z) + np.float32(t), box), organ)
+    distance, box = place.shape(sac)
+    yield Part(Tissue.SKIN, Solid(distance, box), Organ.SKIN)
+    yield Part(Tissue.FAT, Solid(lambda x, y, z: place.shape(sac)[0](x, y, z) + np.float32(2.5), box), Organ.FAT)
     for side in (RIGHT, LEFT):
         size = (18 * float(np.exp(0.15 * np.clip(rng.standard_normal(), -2, 2))) / 18) ** (1 / 3)
         body = ellipsoid((side * 15.5, rng.normal(0, 2), rng.normal(-3, 2)), (13 * size, 14.5 * size, 22.5 * size))

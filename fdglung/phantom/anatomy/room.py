@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +40,7 @@ class Place:
     scale: tuple[float, float, float]
 
     @classmethod
-    def at(cls, frame: BodyFrame, anchor: Sequence[float], *, moves: bool = True) -> Place:
+    def at(cls, frame: BodyFrame, anchor: npt.ArrayLike, *, moves: bool = True) -> Place:
         """Measure a frame's scale around an anchor in organ (moves) or canonical coordinates."""
         centre = np.asarray(anchor, np.float64)
         ends = np.concatenate([centre + 15 * np.eye(3), centre - 15 * np.eye(3)])
@@ -197,11 +197,7 @@ class Room:
         if volume_ml is not None:
             centre = tuple((low + high) / 2 for low, high in box)
             cell_ml = STEP_MM**3 * Place.at(self.frame, centre).volume / 1000
-            low, high = -25.0, 25.0
-            for _ in range(14):
-                swell = 0.5 * (low + high)
-                share = np.clip(0.5 - smooth_intersection(given - np.float32(swell), bound, blend_mm) / STEP_MM, 0, 1)
-                low, high = (swell, high) if float(share.sum()) * cell_ml < volume_ml else (low, swell)
+            swell = fitted(given, bound, volume_ml / cell_ml, blend_mm)
 
         def distance(x: Array, y: Array, z: Array) -> Array:
             return smooth_intersection(free(x, y, z) - np.float32(swell), limit(x, y, z), blend_mm)
@@ -276,6 +272,18 @@ class Room:
         return self.x[..., window[2]], self.y[:, window[1]], self.z[window[0]]
 
 
+def fitted(given: Array, bound: Array, cells: float, blend_mm: float, *, most_mm: float = 25.0) -> float:
+    """Return how far to inflate a distance, within a bound, for it to take so many cells of the lattice."""
+    near = (given < most_mm + 6) & (bound < 6)
+    own, limit = given[near], bound[near]
+    low, high = -most_mm, most_mm
+    for _ in range(14):
+        swell = 0.5 * (low + high)
+        share = np.clip(0.5 - smooth_intersection(own - np.float32(swell), limit, blend_mm) / STEP_MM, 0, 1)
+        low, high = (swell, high) if float(share.sum()) < cells else (low, swell)
+    return 0.5 * (low + high)
+
+
 def spline(points: npt.ArrayLike, values: npt.ArrayLike, step_mm: float) -> tuple[Points, npt.NDArray[np.float64]]:
     """Draw a smooth line through points (n, 3), sampled every `step_mm`, values (n,) alongside.
 
@@ -291,6 +299,13 @@ def spline(points: npt.ArrayLike, values: npt.ArrayLike, step_mm: float) -> tupl
     at = np.interp(np.arange(0, length[-1], step_mm), length, fine)
     smooth: Points = CubicSpline(chord, places)(at)
     return smooth, np.asarray(PchipInterpolator(chord, np.asarray(values, np.float64))(at))
+
+
+def bounds(points: Points, margin_mm: float) -> Box:
+    """Box around points (n, 3)."""
+    low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
+    sides = tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
+    return (sides[0], sides[1], sides[2])
 
 
 def ripple(rng: np.random.Generator, wavelength_mm: float, *, waves: int = 5) -> Distance:

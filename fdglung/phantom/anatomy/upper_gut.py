@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fdglung.phantom.anatomy.room import Room, Shape, ripple, spline
+from fdglung.phantom.anatomy.room import Room, Shape, bounds, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.shapes import Array
@@ -45,8 +45,16 @@ def _half(x: Array, y: Array, z: Array) -> Array:
 
 def _stomach(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     knots = np.array(
-        [(62, 28, -134), (72, 8, -150), (74, -22, -174), (62, -46, -200), (38, -58, -222), (10, -56, -230)]
-        + [(-12, -46, -224), (-26, -40, -216)],
+        [
+            (62, 28, -134),
+            (72, 8, -150),
+            (74, -22, -174),
+            (62, -46, -200),
+            (38, -58, -222),
+            (10, -56, -230),
+            (-12, -46, -224),
+            (-26, -40, -216),
+        ],
         float,
     )
     knots += np.clip(rng.standard_normal(knots.shape), -2, 2) * (3, 4, 5)
@@ -58,7 +66,7 @@ def _stomach(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     def free(x: Array, y: Array, z: Array) -> Array:
         return base(x, y, z) + np.float32(1.3) * folds(x, y, z)
 
-    return room.grow(free, _bounds(points, 36), volume_ml=volume_ml, blend_mm=12, gap_mm=1.5)
+    return room.grow(free, bounds(points, 36), volume_ml=volume_ml, blend_mm=12, gap_mm=1.5)
 
 
 def _painted_stomach(stomach: Shape, rng: np.random.Generator) -> Iterator[Part]:
@@ -85,8 +93,15 @@ def _painted_stomach(stomach: Shape, rng: np.random.Generator) -> Iterator[Part]
 
 def _pancreas(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     knots = np.array(
-        [(-12, 2, -248), (-26, -4, -240), (-25, -10, -224), (-6, -18, -213), (20, -16, -205), (48, 0, -197)]
-        + [(76, 22, -188)],
+        [
+            (-12, 2, -248),
+            (-26, -4, -240),
+            (-25, -10, -224),
+            (-6, -18, -213),
+            (20, -16, -205),
+            (48, 0, -197),
+            (76, 22, -188),
+        ],
         float,
     )
     tilt = rng.normal(0, 6)
@@ -100,13 +115,23 @@ def _pancreas(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     def free(x: Array, y: Array, z: Array) -> Array:
         return base(x, y, z) + np.float32(depth) * lobes(x, y, z)
 
-    return room.grow(free, _bounds(points, 18), volume_ml=volume_ml, blend_mm=4, gap_mm=1, taken_gap_mm=1.5)
+    return room.grow(free, bounds(points, 18), volume_ml=volume_ml, blend_mm=4, gap_mm=1, taken_gap_mm=1.5)
 
 
 def _duodenum(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     knots = np.array(
-        [(-28, -38, -215), (-42, -24, -213), (-50, -4, -224), (-52, 6, -250), (-48, 6, -276), (-32, 4, -290)]
-        + [(-6, -4, -293), (16, -2, -286), (28, 4, -266), (32, -8, -246)],
+        [
+            (-28, -38, -215),
+            (-42, -24, -213),
+            (-50, -4, -224),
+            (-52, 6, -250),
+            (-48, 6, -276),
+            (-32, 4, -290),
+            (-6, -4, -293),
+            (16, -2, -286),
+            (28, 4, -266),
+            (32, -8, -246),
+        ],
         float,
     )
     knots += np.clip(rng.standard_normal(knots.shape), -2, 2) * 2.5
@@ -114,7 +139,7 @@ def _duodenum(room: Room, rng: np.random.Generator, volume_ml: float) -> Shape:
     points, radii = spline(knots, (10, 12, 12, 12, 12, 11, 10, 10, 10, 10), 3)
     radii = radii * (1 + 0.12 * np.sin(np.arange(len(radii)) * 3 / 9 + rng.uniform(0, 6)))
     distance, _, _ = room.around(points, radii)
-    return room.grow(room.field(distance), _bounds(points, 18), volume_ml=volume_ml, blend_mm=5, gap_mm=0.5)
+    return room.grow(room.field(distance), bounds(points, 18), volume_ml=volume_ml, blend_mm=5, gap_mm=0.5)
 
 
 def _splenic_vein(rng: np.random.Generator) -> Tubes:
@@ -127,8 +152,3 @@ def _splenic_vein(rng: np.random.Generator) -> Tubes:
     stops = np.concatenate([first[1:], second[1:]])
     radii = np.concatenate([np.full(len(first) - 1, 4.0), np.linspace(5.5, 4, len(second) - 1)])
     return Tubes(Tissue.VENOUS_BLOOD, starts, stops, radii, radii, None, moves=True)
-
-
-def _bounds(points: np.ndarray, margin: float):  # type: ignore[no-untyped-def, type-arg]
-    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
