@@ -25,11 +25,11 @@ Points = npt.NDArray[np.float64]
 SMALLEST_LUMEN_MM = 1.3
 """Lumen radius below which bronchi are left out."""
 
-TIP_RADIUS_MM = 0.55
+TIP_RADIUS_MM = 0.7
 """Radius of the arteries that end a tree."""
 
-MURRAY = 2.7
-"""Exponent between radii at a fork: within 2.92 +- 1.07 (PMC7473930), lower as finer side branches are left out."""
+MURRAY = 2.92
+"""Exponent between radii at a fork (2.92 +- 1.07, PMC7473930)."""
 
 _R, _L = RIGHT, LEFT
 _RUL, _RML, _RLL, _LUL, _LLL = LOBES
@@ -56,7 +56,7 @@ SEGMENTS: tuple[tuple[str, Organ, tuple[float, float, float], tuple[float, float
 )
 """Segmental bronchi: name, lobe, origin, and the middle of what they feed, in organ coordinates in mm."""
 
-_TIPS = {_RUL: 250, _RML: 140, _RLL: 330, _LUL: 310, _LLL: 290}
+_TIPS = {_RUL: 300, _RML: 160, _RLL: 490, _LUL: 370, _LLL: 430}
 
 _STEMS: tuple[tuple[int, tuple[tuple[float, float, float], ...], tuple[float, ...]], ...] = (
     (0, ((0, 13, 4), (-12, 16, -9), (-25, 18, -18)), (8.0, 7.4, 6.8)),
@@ -109,8 +109,8 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 def wall_mm(lumen_radius: Points) -> Points:
-    """Return the thickness of a bronchus's wall: 12 to 18 % of its outer diameter, more in the small ones."""
-    share = np.clip(0.18 - 0.012 * (lumen_radius - 1.3), 0.12, 0.18)
+    """Return the thickness of a bronchus's wall: 10 to 16 % of its outer diameter, more in the small ones."""
+    share = np.clip(0.155 - 0.012 * (lumen_radius - 1.3), 0.10, 0.155)
     return np.asarray(2 * lumen_radius * share / (1 - 2 * share))
 
 
@@ -153,7 +153,7 @@ def segment_trees(subject: Subject) -> tuple[SegmentTree, ...]:
 
 
 def lobe_tips(subject: Subject, lobe: Organ, count: int, rng: np.random.Generator) -> Points:
-    """Spread about `count` ends of branches through a lobe: 9 mm from the pleura, 4 mm from fissures, or further."""
+    """Spread about `count` ends of branches through a lobe: 6 mm from the pleura, 4 mm from fissures, or further."""
     side = RIGHT if lobe in LOBES[:3] else LEFT
     shape = lung_shape(subject)
     coarse = shape.grid_points(side, every=3)
@@ -165,7 +165,7 @@ def lobe_tips(subject: Subject, lobe: Organ, count: int, rng: np.random.Generato
 
 def _room(points: Points, side: int, lobe: Organ, subject: Subject) -> npt.NDArray[np.bool_]:
     away = np.abs(points - np.array((side * 45, 16, -25))) / np.array((20, 22, 30))
-    deep = (lung_shape(subject).depth(side, points) > 9) & (lobes(subject).depth(points, lobe) > 4)
+    deep = (lung_shape(subject).depth(side, points) > 6) & (lobes(subject).depth(points, lobe) > 4)
     return np.asarray(deep & (np.linalg.norm(away, axis=1) > 1), bool)
 
 
@@ -186,7 +186,7 @@ def _bronchi(subject: Subject) -> Tree:
         way = spline(np.column_stack([centres, np.array(radii) * size]), step_mm=4)
         trees.append(line(way[:, :3], way[:, 3], lobe))
     for tree in segment_trees(subject):
-        lumen = 0.86 * size * artery_radii(tree.branches)
+        lumen = 0.8 * size * artery_radii(tree.branches)
         lumen = np.minimum(lumen, 3.0 * size)
         before = np.where(tree.branches.parents >= 0, lumen[tree.branches.parents], lumen)
         grown = pieces(tree.branches, np.minimum(before, 1.15 * lumen), 0.95 * lumen, tree.lobe, tree.segment)

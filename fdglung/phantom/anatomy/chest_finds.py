@@ -14,7 +14,7 @@ from fdglung.phantom.anatomy.lung_shape import LungShape, lung_shape
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_intersection
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_intersection, smooth_union
 from fdglung.phantom.subject import Find, Subject
 
 
@@ -36,7 +36,7 @@ def emphysema(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
         return
     rng = subject.rng(290)
     shape = lung_shape(subject, frame.breath)
-    grain = ndimage.gaussian_filter(rng.standard_normal((110, 72, 64)), 1.25, mode="wrap")
+    grain = ndimage.gaussian_filter(rng.standard_normal((110, 72, 64)), 1.0, mode="wrap")
     grain = (grain / grain.std()).astype(np.float32)
     grade = float(rng.uniform(0.3, 1.0))
 
@@ -76,7 +76,7 @@ def _atelectasis(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
             centre = near[rng.integers(len(near))]
             wide = rng.uniform(14, 32, 2)
             plate = ellipsoid(
-                centre, (wide[0], wide[1], float(rng.uniform(1.2, 2.6))), axis=rng.normal(0, 0.35, 3) + (0, 0, 1)
+                centre, (wide[0], wide[1], float(rng.uniform(1.2, 2.6))), axis=rng.normal(0, 0.6, 3) + (0, 0, 0.4)
             )
             yield Part(Tissue.ATELECTASIS, _clipped(plate, shape, side, 0.0), fine=True)
         if rng.random() < 0.6:
@@ -111,7 +111,7 @@ def _effusion(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     shape = lung_shape(subject, frame.breath)
     sides = (RIGHT, LEFT) if rng.random() < 0.45 else (int(rng.choice((RIGHT, LEFT))),)
     for side in sides:
-        deep = float(rng.uniform(14, 48)) * (1.0 if side == sides[0] else float(rng.uniform(0.3, 0.9)))
+        deep = float(rng.uniform(18, 60)) * (1.0 if side == sides[0] else float(rng.uniform(0.3, 0.9)))
         rim = float(rng.uniform(3, 11))
         yield Part(Tissue.ATELECTASIS, _crescent(shape, side, deep, rim))
         yield Part(Tissue.PLEURAL_EFFUSION, _crescent(shape, side, deep, 0.0), Organ.PLEURAL_EFFUSION)
@@ -124,15 +124,19 @@ def _crescent(shape: LungShape, side: int, deep: float, rim: float) -> Solid:
     top = bottom + 70 + 2.4 * deep
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        # the level of the fluid, drawn up along the chest wall by the lung's recoil
-        fall = np.clip((z - np.float32(bottom + 40)) / np.float32(top - bottom - 40), 0, 1.5)
-        level = np.float32(back) - np.float32(deep) * (1 - fall)
-        wall = cage(x, y, z) + np.float32(3)
-        rise = np.float32(0.45 * deep) * np.exp(wall / np.float32(max(0.3 * deep, 6)))
-        hollow = (level - rise - y) * np.float32(0.9) - np.float32(rim) * np.clip(1.3 - fall, 0, 1)
+        # a crescent along the wall, thinner upwards and forwards, where the lung's recoil draws the fluid up
+        fall = np.clip((z - np.float32(bottom + 40)) / np.float32(top - bottom - 40), 0, 1)
+        most = np.float32(deep) * (1 - fall)
+        wall = -cage(x, y, z) - np.float32(3)
+        course = np.clip((y - np.float32(back - 2.2 * deep - 20)) / np.float32(2.2 * deep + 20), 0, 1)
+        crescent = wall - most * course**1.5
+        # fluid in the gutter beside the spine has a flat face
+        flat = np.float32(back) - np.float32(0.75) * most - y
+        hollow = smooth_union(crescent, flat, 8) - np.float32(rim) * np.clip(1.2 - fall, 0, 1) * course
+        hollow = hollow + np.float32(3) * fall
         return smooth_intersection(lung(x, y, z) - np.float32(0.6), np.asarray(hollow, np.float32), 2)
 
-    return Solid(distance, (box[0], (back - 2 * deep - rim - 20, box[1][1]), (bottom, min(top + 40, box[2][1]))))
+    return Solid(distance, (box[0], (back - 2.2 * deep - rim - 20, box[1][1]), (bottom, min(top + 40, box[2][1]))))
 
 
 def _calcium(subject: Subject) -> Iterator[Tubes]:

@@ -89,6 +89,9 @@ def _shape(subject: Subject, breath: float) -> LungShape:
     x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
     lifted = frame.organ_z(z)
     room = cage(x, y, z) + np.float32(PLEURA_MM)
+    # the plane of the first ribs: above and before it is neck
+    inlet = (z - np.float32(64) - np.float32(0.8) * (y + np.float32(60))) / np.float32(1.28)
+    room = smooth_intersection(room, np.broadcast_to(inlet, room.shape), 10)
     floor = np.float32(SHEET_MM) - below_dome(x, y, lifted)
     middle = np.full(_COUNT[::-1], np.float32(_FAR_MM))
     for solid, moves, blend in _mediastinum(subject):

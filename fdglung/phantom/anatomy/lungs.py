@@ -18,7 +18,7 @@ from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Distance, Solid
 from fdglung.phantom.subject import Subject
 
-FISSURE_MM = 1.0
+FISSURE_MM = 0.8
 
 _OVER_MM = 5.0
 """A lobe is painted this far beyond a fissure that a later lobe sets: two half-filled voxels would show what is behind."""
