@@ -131,7 +131,10 @@ class BodyFrame:
     def _bend(self, points: Points) -> Points:
         places = ((points - _CONTROL_LOW) / _CONTROL_MM).T[::-1]
         bent: Points = np.stack(
-            [ndimage.map_coordinates(part, places, order=3, mode="grid-constant", prefilter=False) for part in self._control],
+            [
+                ndimage.map_coordinates(part, places, order=3, mode="grid-constant", prefilter=False)
+                for part in self._control
+            ],
             axis=1,
         )
         return bent

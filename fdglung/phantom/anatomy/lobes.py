@@ -105,7 +105,9 @@ def lobes(subject: Subject) -> Lobes:
     slopes = {RIGHT: float(rng.normal(0.82, 0.05)), LEFT: float(rng.normal(0.92, 0.05))}
     bends = np.array(((7.0, 6.0, -0.08, 0.0), (8.0, 6.0, -0.10, 0.0), (5.0, 0.12, 0.0, 0.0)))
     bends *= np.clip(rng.normal(1, 0.3, bends.shape), 0.2, 1.8)
-    share = {lobe: mean + _SPREAD * sd * np.clip(rng.standard_normal(), -2, 2) for lobe, (mean, sd) in LOBE_SHARES.items()}
+    share = {
+        lobe: mean + _SPREAD * sd * np.clip(rng.standard_normal(), -2, 2) for lobe, (mean, sd) in LOBE_SHARES.items()
+    }
     level = Lobes(slopes, {RIGHT: 0.0, LEFT: 0.0, 0: 0.0}, bends)
     shape = lung_shape(subject)
     heights: dict[int, float] = {}

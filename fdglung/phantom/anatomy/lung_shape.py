@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
 
-PLEURA_MM = 3.0
+PLEURA_MM = 3.5
 """From the inner wall of the rib cage to the lung: fascia, pleura and the innermost muscles."""
 
 SHEET_MM = 2.5
@@ -48,7 +49,9 @@ class LungShape:
         field = self.fields[side]
 
         def distance(x: Array, y: Array, z: Array) -> Array:
-            places = [(p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((z, y, x), _LOW[::-1], strict=True)]
+            places = [
+                (p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip((z, y, x), _LOW[::-1], strict=True)
+            ]
             result: Array = ndimage.map_coordinates(field, np.broadcast_arrays(*places), order=1, mode="nearest")
             return result
 
@@ -83,9 +86,7 @@ def lung_shape(subject: Subject, breath: float | None = None) -> LungShape:
 @lru_cache(maxsize=6)
 def _shape(subject: Subject, breath: float) -> LungShape:
     frame = BodyFrame(subject, breath)
-    x, y, z = (
-        (low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True)
-    )
+    x, y, z = ((low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True))
     x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
     lifted = frame.organ_z(z)
     room = cage(x, y, z) + np.float32(PLEURA_MM)
@@ -157,7 +158,7 @@ def _mediastinum(subject: Subject) -> Iterator[tuple[Solid, bool, float]]:
             continue
         grow = _APART[course.name] + 0.5 * more
         chosen = sorted({*range(0, len(course.points), 2), len(course.points) - 1})
-        for first, last in zip(chosen[:-1], chosen[1:], strict=True):
+        for first, last in pairwise(chosen):
             piece = capsule(
                 course.points[first],
                 course.points[last],

@@ -64,9 +64,7 @@ _VEIN_ROOT_MM = 6.8
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
     """Yield the veins, then the arteries, of both lungs."""
     for tree in (pulmonary_veins(subject, frame), pulmonary_arteries(subject, frame)):
-        yield Tubes(
-            Tissue.LUNG_VESSEL, tree.starts, tree.stops, tree.radii, tree.end_radii, None, moves=True
-        )
+        yield Tubes(Tissue.LUNG_VESSEL, tree.starts, tree.stops, tree.radii, tree.end_radii, None, moves=True)
 
 
 def pulmonary_arteries(subject: Subject, frame: BodyFrame) -> Tree:

@@ -21,7 +21,7 @@ from fdglung.phantom.subject import Subject
 FISSURE_MM = 0.8
 
 _OVER_MM = 5.0
-"""A lobe is painted this far beyond a fissure that a later lobe sets: two half-filled voxels would show what is behind."""
+"""A lobe is painted this far beyond a fissure that a later lobe sets: two halves of a voxel would let fat through."""
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:

@@ -104,7 +104,11 @@ def grow(
         A branch forks at the latest after this length.
 
     """
-    starts, controls, stops, counts, parents = [], [], [], [], []
+    starts: list[Points] = []
+    controls: list[Points] = []
+    stops: list[Points] = []
+    counts: list[int] = []
+    parents: list[int] = []
     first = np.asarray(direction, np.float64)
     waiting = [(np.asarray(root, np.float64), first / np.linalg.norm(first), np.asarray(tips, np.float64), -1)]
     shares = rng.uniform(0.2, 0.8, 4 * len(tips) + 8)
