@@ -13,7 +13,7 @@ from fdglung.phantom.anatomy.heart import spline
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.lobes import lobes
 from fdglung.phantom.anatomy.lung_shape import lung_shape
-from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, spread
+from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, spread, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
@@ -141,15 +141,29 @@ def segment_trees(subject: Subject) -> tuple[SegmentTree, ...]:
         tips = lobe_tips(subject, lobe, round(_TIPS[lobe] * float(rng.uniform(0.9, 1.1))), rng)
         listed = [number for number, segment in enumerate(SEGMENTS) if segment[1] == lobe]
         centres = np.array([SEGMENTS[number][3] for number in listed]) + rng.normal(0, 4, (len(listed), 3))
-        owner = np.argmin(np.linalg.norm(tips[:, None] - centres[None], axis=2), axis=1)
+        owner = _shared_out(tips, centres)
         for place, number in enumerate(listed):
             origin = np.array(SEGMENTS[number][2]) + stem_shift(subject, lobe)
             mine = tips[owner == place]
-            if len(mine) == 0:
-                continue
             heading = 0.5 * (centres[place] - origin) + 0.5 * (mine.mean(axis=0) - origin)
-            result.append(SegmentTree(number, lobe, origin, grow(origin, heading, mine, rng)))
+            branches = grow(origin, heading, mine, rng)
+            branches = with_stops(branches, lobes(subject).drawn_in(branches.stops, lobe))
+            result.append(SegmentTree(number, lobe, origin, branches))
     return tuple(result)
+
+
+def _shared_out(tips: Points, centres: Points) -> npt.NDArray[np.int64]:
+    """Give each tip to a near segment, so that no segment has less than half of its share."""
+    squares = ((tips[:, None] - centres[None]) ** 2).sum(axis=2)
+    handicap = np.zeros(len(centres))
+    fair = len(tips) / len(centres)
+    for _ in range(60):
+        owner = np.argmin(squares + handicap, axis=1)
+        counts = np.bincount(owner, minlength=len(centres))
+        if counts.min() > 0.55 * fair and counts.max() < 1.7 * fair:
+            break
+        handicap += 250 * (counts / fair - 1)
+    return np.asarray(owner, np.int64)
 
 
 def lobe_tips(subject: Subject, lobe: Organ, count: int, rng: np.random.Generator) -> Points:

@@ -134,7 +134,7 @@ def _midline(subject: Subject, y: Array, z: Array) -> Array:
 def _septum(subject: Subject, y: Array, z: Array) -> Array:
     """Half the thickness of what parts the lungs in the midline, in mm."""
     rng = subject.rng(232)
-    fat = float(np.clip(2.5 + 0.35 * (subject.body_mass_index - 22) + abs(rng.normal(0, 2)), 1.5, 12))
+    fat = float(np.clip(3.5 + 0.35 * (subject.body_mass_index - 22) + abs(rng.normal(0, 2)), 1.5, 12))
     wedge = np.clip((-y + sternum_y(z) + 40) / 40, 0, 1)
     before = np.float32(1.2) + np.float32(fat) * wedge + np.float32(10) * np.clip((z - 45) / 40, 0, 1)
     behind = np.float32(3.5)
@@ -144,7 +144,7 @@ def _septum(subject: Subject, y: Array, z: Array) -> Array:
 def _mediastinum(subject: Subject) -> Iterator[tuple[Solid, bool, float]]:
     """Yield what keeps the lungs away: solid, whether it moves with the breath, and the blend to what is beside."""
     rng = subject.rng(233)
-    more = float(np.clip(0.15 * (subject.body_mass_index - 24) + rng.normal(0, 0.7), -1, 4))
+    more = float(np.clip(1.2 + 0.15 * (subject.body_mass_index - 24) + rng.normal(0, 0.7), -0.5, 5))
     yield Solid(_spine, ((-60.0, 60.0), (20.0, 125.0), (-260.0, 130.0))), False, 8
     envelope = heart.shape(subject).envelope
     yield Solid(lambda x, y, z: envelope.distance(x, y, z) - np.float32(1.5), envelope.box), True, 10

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fdglung.phantom.anatomy import great_vessels, heart
 from fdglung.phantom.anatomy.airways import artery_radii, inside, lobe_tips, segment_trees
 from fdglung.phantom.anatomy.heart import spline
-from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces
+from fdglung.phantom.anatomy.lobes import lobes
+from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Tubes
@@ -137,6 +138,7 @@ def _veins(subject: Subject) -> Tree:
         for lobe in drained:
             tips = lobe_tips(subject, lobe, round(_VEIN_TIPS[lobe] * float(rng.uniform(0.9, 1.1))), rng)
             branches = grow(centres[-1], 0.4 * heading + tips.mean(axis=0) - centres[-1], tips, rng)
+            branches = with_stops(branches, lobes(subject).drawn_in(branches.stops, lobe))
             exponent = np.log(len(tips)) / np.log(_VEIN_HUB_MM[lobe] / 0.68)
             radii = 0.68 * branches.tips ** (1 / exponent)
             before = np.where(branches.parents >= 0, radii[branches.parents], radii)

@@ -79,6 +79,19 @@ class Branches:
     parents: npt.NDArray[np.int64]
 
 
+def with_stops(branches: Branches, stops: Points) -> Branches:
+    """Return branches whose forks and ends (n, 3) have moved."""
+    moved = stops - branches.stops
+    before = np.where((branches.parents >= 0)[:, None], moved[branches.parents], 0.0)
+    return Branches(
+        branches.starts + before,
+        branches.controls + 0.5 * (moved + before),
+        stops,
+        branches.tips,
+        branches.parents,
+    )
+
+
 def grow(
     root: npt.ArrayLike,
     direction: npt.ArrayLike,
