@@ -13,7 +13,7 @@ Points = npt.NDArray[np.float64]
 
 CANONICAL_HEIGHT_CM = 176.0
 CANONICAL_BREATH = 0.9
-DOME_EXCURSION_MM = 90.0
+DOME_EXCURSION_MM = 95.0
 """Way of the diaphragm's domes from residual volume to total lung capacity (round figure)."""
 
 _CONTROL_MM = 75.0
@@ -47,7 +47,7 @@ class BodyFrame:
         deep_belly = deep * (1 + 0.030 * fat * (1.15 if male else 0.9))
         across_belly = across * (1 + 0.015 * fat)
         # from residual volume to total lung capacity the chest widens by a tenth and deepens by a fifth (round figures)
-        chest = 1 + 0.12 * (self.breath - CANONICAL_BREATH)
+        chest = 1 + 0.14 * (self.breath - CANONICAL_BREATH)
         heights = (-600, -480, -380, -260, -120, -30, 120, 160, 340)
         hips = 1.0 if male else 1.05
         head = 0.5 + 0.5 * height

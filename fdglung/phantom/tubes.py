@@ -132,11 +132,11 @@ def _batch(
         at = grid.origin_mm[axis] + grid.spacing_mm[axis] * (first[:, axis, None] + fine)
         offsets.append((at - starts[:, axis, None]).astype(np.float32))
     along = (stops - starts).astype(np.float32)
-    square = np.maximum((along**2).sum(axis=1), np.float32(1e-6))[:, None, None, None]
+    square: Array = np.maximum((along**2).sum(axis=1), np.float32(1e-6))[:, None, None, None]
     x, y, z = offsets[0][:, None, None, :], offsets[1][:, None, :, None], offsets[2][:, :, None, None]
-    a = along[:, :, None, None, None]
-    dot: Array = (y * a[:, 1] + z * a[:, 2]) + x * a[:, 0]
-    gap: Array = (y * y + z * z) + x * x
+    a: Array = along[:, :, None, None, None]
+    dot = np.asarray((y * a[:, 1] + z * a[:, 2]) + x * a[:, 0], np.float32)
+    gap = np.asarray((y * y + z * z) + x * x, np.float32)
     t: Array = dot / square
     np.clip(t, 0, 1, out=t)
     dot *= np.float32(2)

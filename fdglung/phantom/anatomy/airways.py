@@ -13,7 +13,7 @@ from fdglung.phantom.anatomy.heart import spline
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.lobes import lobes
 from fdglung.phantom.anatomy.lung_shape import lung_shape
-from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, spread
+from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, spread, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
@@ -25,11 +25,11 @@ Points = npt.NDArray[np.float64]
 SMALLEST_LUMEN_MM = 1.3
 """Lumen radius below which bronchi are left out."""
 
-TIP_RADIUS_MM = 0.55
+TIP_RADIUS_MM = 0.7
 """Radius of the arteries that end a tree."""
 
-MURRAY = 2.7
-"""Exponent between radii at a fork: within 2.92 +- 1.07 (PMC7473930), lower as finer side branches are left out."""
+MURRAY = 2.92
+"""Exponent between radii at a fork (2.92 +- 1.07, PMC7473930)."""
 
 _R, _L = RIGHT, LEFT
 _RUL, _RML, _RLL, _LUL, _LLL = LOBES
@@ -56,7 +56,7 @@ SEGMENTS: tuple[tuple[str, Organ, tuple[float, float, float], tuple[float, float
 )
 """Segmental bronchi: name, lobe, origin, and the middle of what they feed, in organ coordinates in mm."""
 
-_TIPS = {_RUL: 250, _RML: 140, _RLL: 330, _LUL: 310, _LLL: 290}
+_TIPS = {_RUL: 300, _RML: 160, _RLL: 490, _LUL: 370, _LLL: 430}
 
 _STEMS: tuple[tuple[int, tuple[tuple[float, float, float], ...], tuple[float, ...]], ...] = (
     (0, ((0, 13, 4), (-12, 16, -9), (-25, 18, -18)), (8.0, 7.4, 6.8)),
@@ -109,8 +109,8 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 def wall_mm(lumen_radius: Points) -> Points:
-    """Return the thickness of a bronchus's wall: 12 to 18 % of its outer diameter, more in the small ones."""
-    share = np.clip(0.18 - 0.012 * (lumen_radius - 1.3), 0.12, 0.18)
+    """Return the thickness of a bronchus's wall: 10 to 16 % of its outer diameter, more in the small ones."""
+    share = np.clip(0.155 - 0.012 * (lumen_radius - 1.3), 0.10, 0.155)
     return np.asarray(2 * lumen_radius * share / (1 - 2 * share))
 
 
@@ -141,19 +141,33 @@ def segment_trees(subject: Subject) -> tuple[SegmentTree, ...]:
         tips = lobe_tips(subject, lobe, round(_TIPS[lobe] * float(rng.uniform(0.9, 1.1))), rng)
         listed = [number for number, segment in enumerate(SEGMENTS) if segment[1] == lobe]
         centres = np.array([SEGMENTS[number][3] for number in listed]) + rng.normal(0, 4, (len(listed), 3))
-        owner = np.argmin(np.linalg.norm(tips[:, None] - centres[None], axis=2), axis=1)
+        owner = _shared_out(tips, centres)
         for place, number in enumerate(listed):
             origin = np.array(SEGMENTS[number][2]) + stem_shift(subject, lobe)
             mine = tips[owner == place]
-            if len(mine) == 0:
-                continue
             heading = 0.5 * (centres[place] - origin) + 0.5 * (mine.mean(axis=0) - origin)
-            result.append(SegmentTree(number, lobe, origin, grow(origin, heading, mine, rng)))
+            branches = grow(origin, heading, mine, rng)
+            branches = with_stops(branches, lobes(subject).drawn_in(branches.stops, lobe))
+            result.append(SegmentTree(number, lobe, origin, branches))
     return tuple(result)
 
 
+def _shared_out(tips: Points, centres: Points) -> npt.NDArray[np.int64]:
+    """Give each tip to a near segment, so that no segment has less than half of its share."""
+    squares = ((tips[:, None] - centres[None]) ** 2).sum(axis=2)
+    handicap = np.zeros(len(centres))
+    fair = len(tips) / len(centres)
+    for _ in range(60):
+        owner = np.argmin(squares + handicap, axis=1)
+        counts = np.bincount(owner, minlength=len(centres))
+        if counts.min() > 0.55 * fair and counts.max() < 1.7 * fair:
+            break
+        handicap += 250 * (counts / fair - 1)
+    return np.asarray(owner, np.int64)
+
+
 def lobe_tips(subject: Subject, lobe: Organ, count: int, rng: np.random.Generator) -> Points:
-    """Spread about `count` ends of branches through a lobe: 9 mm from the pleura, 4 mm from fissures, or further."""
+    """Spread about `count` ends of branches through a lobe: 6 mm from the pleura, 4 mm from fissures, or further."""
     side = RIGHT if lobe in LOBES[:3] else LEFT
     shape = lung_shape(subject)
     coarse = shape.grid_points(side, every=3)
@@ -165,7 +179,7 @@ def lobe_tips(subject: Subject, lobe: Organ, count: int, rng: np.random.Generato
 
 def _room(points: Points, side: int, lobe: Organ, subject: Subject) -> npt.NDArray[np.bool_]:
     away = np.abs(points - np.array((side * 45, 16, -25))) / np.array((20, 22, 30))
-    deep = (lung_shape(subject).depth(side, points) > 9) & (lobes(subject).depth(points, lobe) > 4)
+    deep = (lung_shape(subject).depth(side, points) > 6) & (lobes(subject).depth(points, lobe) > 4)
     return np.asarray(deep & (np.linalg.norm(away, axis=1) > 1), bool)
 
 
@@ -186,7 +200,7 @@ def _bronchi(subject: Subject) -> Tree:
         way = spline(np.column_stack([centres, np.array(radii) * size]), step_mm=4)
         trees.append(line(way[:, :3], way[:, 3], lobe))
     for tree in segment_trees(subject):
-        lumen = 0.86 * size * artery_radii(tree.branches)
+        lumen = 0.8 * size * artery_radii(tree.branches)
         lumen = np.minimum(lumen, 3.0 * size)
         before = np.where(tree.branches.parents >= 0, lumen[tree.branches.parents], lumen)
         grown = pieces(tree.branches, np.minimum(before, 1.15 * lumen), 0.95 * lumen, tree.lobe, tree.segment)

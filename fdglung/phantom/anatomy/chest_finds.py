@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from fdglung.phantom.anatomy import great_vessels, heart
@@ -14,7 +15,7 @@ from fdglung.phantom.anatomy.lung_shape import LungShape, lung_shape
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_intersection
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_intersection, smooth_union
 from fdglung.phantom.subject import Find, Subject
 
 
@@ -31,12 +32,12 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
 
 
 def emphysema(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
-    """Yield centrilobular holes of 3 to 15 mm, thickest in the upper lobes, and bullae at the apex, if there are any."""
+    """Yield centrilobular holes of 3 to 15 mm, most in the upper lobes, and bullae at the apex."""
     if Find.EMPHYSEMA not in subject.finds:
         return
     rng = subject.rng(290)
     shape = lung_shape(subject, frame.breath)
-    grain = ndimage.gaussian_filter(rng.standard_normal((110, 72, 64)), 1.25, mode="wrap")
+    grain = ndimage.gaussian_filter(rng.standard_normal((110, 72, 64)), 1.0, mode="wrap")
     grain = (grain / grain.std()).astype(np.float32)
     grade = float(rng.uniform(0.3, 1.0))
 
@@ -76,18 +77,20 @@ def _atelectasis(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
             centre = near[rng.integers(len(near))]
             wide = rng.uniform(14, 32, 2)
             plate = ellipsoid(
-                centre, (wide[0], wide[1], float(rng.uniform(1.2, 2.6))), axis=rng.normal(0, 0.35, 3) + (0, 0, 1)
+                centre, (wide[0], wide[1], float(rng.uniform(1.2, 2.6))), axis=rng.normal((0, 0, 0.4), 0.6)
             )
             yield Part(Tissue.ATELECTASIS, _clipped(plate, shape, side, 0.0), fine=True)
         if rng.random() < 0.6:
             thick = float(rng.uniform(4, 10))
             yield Part(Tissue.ATELECTASIS, _strip(shape, side, thick))
     if rng.random() < 0.5:
-        side = int(rng.choice((RIGHT, LEFT)))
+        side = RIGHT if rng.random() < 0.5 else LEFT
         points = shape.grid_points(side)
         low = points[points[:, 2] < np.quantile(points[:, 2], 0.3)]
         behind = low[np.argmax(low[:, 1] - 0.8 * np.abs(low[:, 0]))]
-        wedge = ellipsoid(behind + (0, -4, 6), rng.uniform((16, 18, 28), (28, 30, 45)), axis=(side * 0.2, -0.2, 1))
+        wedge = ellipsoid(
+            behind + np.array((0, -4, 6)), rng.uniform((16, 18, 28), (28, 30, 45)), axis=(side * 0.2, -0.2, 1)
+        )
         yield Part(Tissue.ATELECTASIS, _clipped(wedge, shape, side, 0.0))
 
 
@@ -109,9 +112,9 @@ def _effusion(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     """Fluid behind the lungs: a crescent that is thickest in the back and low, with collapsed lung along it."""
     rng = subject.rng(292)
     shape = lung_shape(subject, frame.breath)
-    sides = (RIGHT, LEFT) if rng.random() < 0.45 else (int(rng.choice((RIGHT, LEFT))),)
+    sides = (RIGHT, LEFT) if rng.random() < 0.45 else (RIGHT if rng.random() < 0.6 else LEFT,)
     for side in sides:
-        deep = float(rng.uniform(14, 48)) * (1.0 if side == sides[0] else float(rng.uniform(0.3, 0.9)))
+        deep = float(rng.uniform(18, 60)) * (1.0 if side == sides[0] else float(rng.uniform(0.3, 0.9)))
         rim = float(rng.uniform(3, 11))
         yield Part(Tissue.ATELECTASIS, _crescent(shape, side, deep, rim))
         yield Part(Tissue.PLEURAL_EFFUSION, _crescent(shape, side, deep, 0.0), Organ.PLEURAL_EFFUSION)
@@ -121,18 +124,22 @@ def _crescent(shape: LungShape, side: int, deep: float, rim: float) -> Solid:
     lung = shape.distance(side)
     box = shape.box(side)
     back, bottom = box[1][1] - 4, box[2][0]
-    top = bottom + 70 + 2.4 * deep
+    top = bottom + 100 + 2.4 * deep
 
     def distance(x: Array, y: Array, z: Array) -> Array:
-        # the level of the fluid, drawn up along the chest wall by the lung's recoil
-        fall = np.clip((z - np.float32(bottom + 40)) / np.float32(top - bottom - 40), 0, 1.5)
-        level = np.float32(back) - np.float32(deep) * (1 - fall)
-        wall = cage(x, y, z) + np.float32(3)
-        rise = np.float32(0.45 * deep) * np.exp(wall / np.float32(max(0.3 * deep, 6)))
-        hollow = (level - rise - y) * np.float32(0.9) - np.float32(rim) * np.clip(1.3 - fall, 0, 1)
-        return smooth_intersection(lung(x, y, z) - np.float32(0.6), np.asarray(hollow, np.float32), 2)
+        # a crescent along the wall, thinner upwards and forwards, where the lung's recoil draws the fluid up
+        fall = np.clip((z - np.float32(bottom + 40)) / np.float32(top - bottom - 40), 0, 1)
+        most = np.float32(deep) * (1 - fall)
+        wall = -cage(x, y, z) - np.float32(3)
+        course = np.clip((y - np.float32(back - 2.2 * deep - 20)) / np.float32(2.2 * deep + 20), 0, 1)
+        crescent = wall - most * course**1.5
+        # fluid in the gutter beside the spine has a flat face
+        flat = np.float32(back) - np.float32(0.75) * most - y
+        hollow = smooth_union(crescent, flat, 8) - np.float32(rim) * np.clip(1.2 - fall, 0, 1) * course
+        hollow = hollow + np.float32(3) * fall
+        return smooth_intersection(lung(x, y, z) - np.float32(2.0), np.asarray(hollow, np.float32), 2)
 
-    return Solid(distance, (box[0], (back - 2 * deep - rim - 20, box[1][1]), (bottom, min(top + 40, box[2][1]))))
+    return Solid(distance, (box[0], (back - 2.2 * deep - rim - 20, box[1][1]), (bottom, min(top + 40, box[2][1]))))
 
 
 def _calcium(subject: Subject) -> Iterator[Tubes]:
@@ -167,11 +174,11 @@ def _calcium(subject: Subject) -> Iterator[Tubes]:
     for line in heart.shape(subject).coronaries:
         count = int(rng.poisson(3 * grade))
         if count:
-            first = rng.integers(0, max(1, (2 * len(line)) // 3), count)
+            spots = rng.integers(0, max(1, (2 * len(line)) // 3), count)
             part = rng.uniform(0.4, 1.0, (count, 1))
             size = rng.uniform(0.7, 1.5, count)
-            stops = line[first] + part * (line[first + 1] - line[first])
-            yield Tubes(Tissue.CALCIUM, line[first], stops, size, size, None, moves=True)
+            ends = line[spots] + part * (line[spots + 1] - line[spots])
+            yield Tubes(Tissue.CALCIUM, line[spots], ends, size, size, None, moves=True)
 
 
 def _pacemaker(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
@@ -187,7 +194,7 @@ def _pacemaker(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     vein = named["left subclavian vein"].points[:6][::-1]
     way = [
         place + out * 2 + (16, 2, 6),
-        place + (26, 14, 22),
+        place + np.array((26, 14, 22)),
         *vein,
         *named["left brachiocephalic vein"].points[::-1][1:],
     ]
@@ -198,20 +205,21 @@ def _pacemaker(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
         (-1.6, (down[-1], (down[-1] + atrium) / 2 - (4, 0, 10), atrium)),
         (1.6, (down[-1], *turn, tip)),
     ):
-        line = spline(np.array([*way, *down[:-1], *ends]) + (shift, shift, 0), step_mm=5)
+        line = spline(np.array([*way, *down[:-1], *ends]) + np.array((shift, shift, 0)), step_mm=5)
         # canonical and organ heights differ by less than a millimetre above 40 mm, where both meet
         radii = np.full(len(line) - 1, 1.0)
         yield Tubes(Tissue.METAL, line[:-1], line[1:], radii, radii, None, moves=True)
 
 
-def _outward(place: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _outward(place: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     steps = []
     for step in 2 * np.eye(3):
         ends = [cage(*(np.float32(v).reshape(1, 1, 1) for v in place + sign * step)) for sign in (1, -1)]
         steps.append(float((ends[0] - ends[1])[0, 0, 0]))
     normal = np.array(steps)
     normal[2] = 0
-    return normal / np.linalg.norm(normal)
+    result: npt.NDArray[np.float64] = normal / np.linalg.norm(normal)
+    return result
 
 
 def _clipped(solid: Solid, shape: LungShape, side: int, margin: float) -> Solid:

@@ -76,259 +76,186 @@ def courses(subject: Subject) -> tuple[Course, ...]:
     factors = {"aorta": aorta, "trunk": trunk, "other": others}
     old = max(subject.age_years - 50, 0) / 40
     result = []
-    for name, kind, tissue, organ, moves, roots, points, radii in _COURSES:
-        centres = np.asarray(points, np.float64)
-        if roots:
-            centres[:roots] = carried(subject, centres[:roots])
-        if name == "aorta":
+    for plan in _PLANS:
+        rows = np.array(plan.rows, np.float64)
+        if plan.roots:
+            rows[: plan.roots, :3] = carried(subject, rows[: plan.roots, :3])
+        if plan.name == "aorta":
             # the arch unrolls with age
-            lift = np.exp(-(((centres[:, 2] - 20) / 22) ** 2))
-            centres[:, 2] += 6 * old * lift
-        loose = np.clip(rng.standard_normal((len(centres), 3)), -2, 2) * (1.2 if kind == "other" else 0.7)
-        loose[: max(roots, 1)] = 0
+            rows[:, 2] += 6 * old * np.exp(-(((rows[:, 2] - 20) / 22) ** 2))
+        loose = np.clip(rng.standard_normal((len(rows), 3)), -2, 2) * (1.2 if plan.size == "other" else 0.7)
+        loose[: max(plan.roots, 1)] = 0
         loose[-1] *= 0.5
-        line = spline(np.column_stack([centres + loose, np.asarray(radii) * factors[kind]]), step_mm=6)
-        result.append(Course(name, line[:, :3], line[:, 3], tissue, organ, moves))
+        rows[:, :3] += loose
+        rows[:, 3] *= factors[plan.size]
+        line = spline(rows, step_mm=6)
+        result.append(Course(plan.name, line[:, :3], line[:, 3], plan.tissue, plan.organ, plan.moves))
     return tuple(result)
 
 
-_A, _V, _P = Tissue.BLOOD, Tissue.VENOUS_BLOOD, Organ.PULMONARY_ARTERY
+@dataclass(frozen=True)
+class _Plan:
+    """A vessel of the reference body: rows of x, y, z and radius in mm; the first `roots` rows turn with the heart."""
 
-_COURSES: tuple[
-    tuple[str, str, Tissue, Organ | None, bool, int, tuple[tuple[float, float, float], ...], tuple[float, ...]], ...
-] = (
-    (
-        "inferior vena cava",
-        "other",
-        _V,
-        Organ.INFERIOR_VENA_CAVA,
-        False,
-        0,
-        ((-10, 20, -350), (-20, 19, -325), (-23, 20, -280), (-25, 18, -230), (-27, 10, -185), (-26, 2, -150)),
-        (9.5, 10.5, 10.5, 11, 11, 11.5),
+    name: str
+    size: str
+    tissue: Tissue
+    organ: Organ | None
+    moves: bool
+    rows: tuple[tuple[float, float, float, float], ...]
+    roots: int = 0
+
+
+_BLOOD, _VEIN = Tissue.BLOOD, Tissue.VENOUS_BLOOD
+
+# fmt: off
+_PLANS = (
+    _Plan(
+        "inferior vena cava", "other", _VEIN, Organ.INFERIOR_VENA_CAVA, False,
+        (
+            (-10, 20, -350, 9.5), (-20, 19, -325, 10.5), (-23, 20, -280, 10.5), (-25, 18, -230, 11),
+            (-27, 10, -185, 11), (-26, 2, -150, 11.5),
+        ),
     ),
-    (
-        "inferior vena cava, upper",
-        "other",
-        _V,
-        Organ.INFERIOR_VENA_CAVA,
-        True,
-        0,
-        ((-26, 4, -160), (-26, 0, -134), (-25, -6, -112), (-24, -12, -94)),
-        (11.5, 12, 12.5, 12),
+    _Plan(
+        "inferior vena cava, upper", "other", _VEIN, Organ.INFERIOR_VENA_CAVA, True,
+        (
+            (-26, 4, -160, 11.5), (-26, 0, -134, 12), (-25, -6, -112, 12.5), (-24, -12, -94, 12),
+        ),
     ),
-    (
-        "azygos vein",
-        "other",
-        _V,
-        None,
-        False,
-        0,
-        ((-6, 36, -200), (-8, 44, -150), (-8, 52, -100), (-8, 54, -50), (-9, 51, -18), (-12, 45, 2))
-        + ((-19, 34, 11), (-24, 20, 12), (-28, 4, 10), (-30, -6, 6)),
-        (2.6, 3, 3.2, 3.5, 3.8, 4.2, 4.6, 4.8, 5, 5),
+    _Plan(
+        "azygos vein", "other", _VEIN, None, False,
+        (
+            (-6, 36, -200, 2.6), (-8, 44, -150, 3), (-8, 52, -100, 3.2), (-8, 54, -50, 3.5), (-9, 51, -18, 3.8),
+            (-12, 45, 2, 4.2), (-19, 34, 11, 4.6), (-24, 20, 12, 4.8), (-28, 4, 10, 5), (-30, -6, 6, 5),
+        ),
     ),
-    (
-        "superior vena cava",
-        "other",
-        _V,
-        Organ.SUPERIOR_VENA_CAVA,
-        True,
-        0,
-        ((-28, -18, 44), (-31, -15, 20), (-32, -13, -8), (-31, -13, -32), (-27, -16, -54)),
-        (9, 9.8, 10, 10, 11),
+    _Plan(
+        "superior vena cava", "other", _VEIN, Organ.SUPERIOR_VENA_CAVA, True,
+        (
+            (-28, -18, 44, 9), (-31, -15, 20, 9.8), (-32, -13, -8, 10), (-31, -13, -32, 10), (-27, -16, -54, 11),
+        ),
     ),
-    (
-        "right brachiocephalic vein",
-        "other",
-        _V,
-        None,
-        True,
-        0,
-        ((-28, -18, 44), (-31, -17, 62), (-34, -14, 82), (-36, -11, 90)),
-        (8.5, 7.5, 7, 7),
+    _Plan(
+        "right brachiocephalic vein", "other", _VEIN, None, True,
+        (
+            (-28, -18, 44, 8.5), (-31, -17, 62, 7.5), (-34, -14, 82, 7), (-36, -11, 90, 7),
+        ),
     ),
-    (
-        "left brachiocephalic vein",
-        "other",
-        _V,
-        None,
-        True,
-        0,
-        ((-28, -18, 43), (-12, -31, 48), (8, -37, 55), (24, -30, 68), (35, -18, 84), (37, -12, 90)),
-        (7.5, 7, 6.8, 6.8, 6.8, 6.8),
+    _Plan(
+        "left brachiocephalic vein", "other", _VEIN, None, True,
+        (
+            (-28, -18, 43, 7.5), (-12, -31, 48, 7), (8, -37, 55, 6.8), (24, -30, 68, 6.8), (35, -18, 84, 6.8),
+            (37, -12, 90, 6.8),
+        ),
     ),
-    (
-        "right internal jugular vein",
-        "other",
-        _V,
-        None,
-        False,
-        0,
-        ((-36, -11, 90), (-36, -8, 108), (-35, -3, 130), (-34, 2, 152)),
-        (7, 6.5, 6, 6),
+    _Plan(
+        "right internal jugular vein", "other", _VEIN, None, False,
+        (
+            (-36, -11, 90, 7), (-36, -8, 108, 6.5), (-35, -3, 130, 6), (-34, 2, 152, 6),
+        ),
     ),
-    (
-        "left internal jugular vein",
-        "other",
-        _V,
-        None,
-        False,
-        0,
-        ((37, -12, 90), (37, -8, 108), (35, -3, 130), (34, 2, 152)),
-        (6.5, 5.5, 5, 5),
+    _Plan(
+        "left internal jugular vein", "other", _VEIN, None, False,
+        (
+            (37, -12, 90, 6.5), (37, -8, 108, 5.5), (35, -3, 130, 5), (34, 2, 152, 5),
+        ),
     ),
-    (
-        "right subclavian vein",
-        "other",
-        _V,
-        None,
-        False,
-        0,
-        ((-36, -11, 90), (-52, -22, 99), (-74, -26, 102), (-98, -14, 97), (-120, -2, 86)),
-        (6.5, 6, 5.5, 5.2, 5),
+    _Plan(
+        "right subclavian vein", "other", _VEIN, None, False,
+        (
+            (-36, -11, 90, 6.5), (-52, -22, 99, 6), (-74, -26, 102, 5.5), (-98, -14, 97, 5.2), (-120, -2, 86, 5),
+        ),
     ),
-    (
-        "left subclavian vein",
-        "other",
-        _V,
-        None,
-        False,
-        0,
-        ((37, -12, 90), (52, -22, 99), (74, -26, 102), (98, -14, 97), (120, -2, 86)),
-        (6.5, 6, 5.5, 5.2, 5),
+    _Plan(
+        "left subclavian vein", "other", _VEIN, None, False,
+        (
+            (37, -12, 90, 6.5), (52, -22, 99, 6), (74, -26, 102, 5.5), (98, -14, 97, 5.2), (120, -2, 86, 5),
+        ),
     ),
-    (
-        "pulmonary trunk",
-        "trunk",
-        _A,
-        _P,
-        True,
-        2,
-        ((23, -48, -42), (26, -38, -28), (30, -24, -16), (31, -12, -12)),
-        (13.5, 13.5, 13.5, 13),
+    _Plan(
+        "pulmonary trunk", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (23, -48, -42, 13.5), (26, -38, -28, 13.5), (30, -24, -16, 13.5), (31, -12, -12, 13),
+        ), roots=2,
     ),
-    (
-        "right pulmonary artery",
-        "trunk",
-        _A,
-        _P,
-        True,
-        0,
-        ((31, -14, -13), (18, -8, -18), (-2, -3, -21), (-22, 0, -22), (-38, 4, -24)),
-        (11.5, 11, 10.5, 10.5, 9.5),
+    _Plan(
+        "right pulmonary artery", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (31, -14, -13, 11.5), (18, -8, -18, 11), (-2, -3, -21, 10.5), (-22, 0, -22, 10.5), (-38, 4, -24, 9.5),
+        ),
     ),
-    (
-        "truncus anterior",
-        "trunk",
-        _A,
-        _P,
-        True,
-        0,
-        ((-32, 2, -20), (-42, 4, -12), (-48, 5, -4)),
-        (7.5, 6.8, 6),
+    _Plan(
+        "truncus anterior", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (-32, 2, -20, 7.5), (-42, 4, -12, 6.8), (-48, 5, -4, 6),
+        ),
     ),
-    (
-        "right interlobar artery",
-        "trunk",
-        _A,
-        _P,
-        True,
-        0,
-        ((-38, 4, -24), (-46, 10, -36), (-50, 17, -50), (-52, 25, -66)),
-        (8.8, 8, 7.4, 6.4),
+    _Plan(
+        "right interlobar artery", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (-38, 4, -24, 8.8), (-46, 10, -36, 8), (-50, 17, -50, 7.4), (-52, 25, -66, 6.4),
+        ),
     ),
-    (
-        "left pulmonary artery",
-        "trunk",
-        _A,
-        _P,
-        True,
-        0,
-        ((31, -12, -12), (40, 4, -5), (48, 18, -5), (56, 28, -14)),
-        (12, 11, 10, 9),
+    _Plan(
+        "left pulmonary artery", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (31, -12, -12, 12), (40, 4, -5, 11), (48, 18, -5, 10), (56, 28, -14, 9),
+        ),
     ),
-    (
-        "left interlobar artery",
-        "trunk",
-        _A,
-        _P,
-        True,
-        0,
-        ((56, 28, -14), (60, 32, -30), (62, 37, -46), (64, 42, -62)),
-        (9, 8, 7.4, 6.4),
+    _Plan(
+        "left interlobar artery", "trunk", _BLOOD, Organ.PULMONARY_ARTERY, True,
+        (
+            (56, 28, -14, 9), (60, 32, -30, 8), (62, 37, -46, 7.4), (64, 42, -62, 6.4),
+        ),
     ),
-    (
-        "aorta",
-        "aorta",
-        _A,
-        Organ.AORTA,
-        True,
-        3,
-        ((12, -22, -62), (4, -28, -50), (-5, -31, -34), (-9, -31, -14), (-9, -28, 4), (-4, -18, 18), (5, -2, 25))
-        + ((14, 14, 26), (21, 30, 20), (25, 42, 7), (27, 47, -12), (27, 48, -40)),
-        (13.5, 17, 17, 16.5, 16.3, 15.5, 14.5, 14, 13.5, 13.2, 12.9, 12.7),
+    _Plan(
+        "aorta", "aorta", _BLOOD, Organ.AORTA, True,
+        (
+            (12, -22, -62, 13.5), (4, -28, -50, 17), (-5, -31, -34, 17), (-9, -31, -14, 16.5), (-9, -28, 4, 16.3),
+            (-4, -18, 18, 15.5), (5, -2, 25, 14.5), (14, 14, 26, 14), (21, 30, 20, 13.5), (25, 42, 7, 13.2),
+            (27, 47, -12, 12.9), (27, 48, -40, 12.7),
+        ), roots=3,
     ),
-    (
-        "descending aorta",
-        "aorta",
-        _A,
-        Organ.AORTA,
-        False,
-        0,
-        ((27, 47, -12), (27, 48, -40), (25, 49, -80), (20, 47, -120), (12, 38, -165), (5, 26, -205), (3, 21, -240))
-        + ((4, 15, -280), (5, 15, -310), (5, 18, -332)),
-        (12.7, 12.7, 12.4, 12, 11.5, 10.6, 9.8, 9, 8.6, 8.8),
+    _Plan(
+        "descending aorta", "aorta", _BLOOD, Organ.AORTA, False,
+        (
+            (27, 47, -12, 12.7), (27, 48, -40, 12.7), (25, 49, -80, 12.4), (20, 47, -120, 12),
+            (12, 38, -165, 11.5), (5, 26, -205, 10.6), (3, 21, -240, 9.8), (4, 15, -280, 9), (5, 15, -310, 8.6),
+            (5, 18, -332, 8.8),
+        ),
     ),
-    (
-        "brachiocephalic trunk",
-        "other",
-        _A,
-        None,
-        True,
-        0,
-        ((-2, -15, 24), (-9, -12, 42), (-17, -8, 60), (-23, -4, 76)),
-        (6.8, 6.4, 6.2, 5.8),
+    _Plan(
+        "brachiocephalic trunk", "other", _BLOOD, None, True,
+        (
+            (-2, -15, 24, 6.8), (-9, -12, 42, 6.4), (-17, -8, 60, 6.2), (-23, -4, 76, 5.8),
+        ),
     ),
-    (
-        "right carotid artery",
-        "other",
-        _A,
-        None,
-        False,
-        0,
-        ((-23, -4, 76), (-24, -3, 95), (-25, 0, 120), (-25, 3, 152)),
-        (4.2, 3.8, 3.6, 3.6),
+    _Plan(
+        "right carotid artery", "other", _BLOOD, None, False,
+        (
+            (-23, -4, 76, 4.2), (-24, -3, 95, 3.8), (-25, 0, 120, 3.6), (-25, 3, 152, 3.6),
+        ),
     ),
-    (
-        "left carotid artery",
-        "other",
-        _A,
-        None,
-        False,
-        0,
-        ((6, -3, 34), (13, -4, 58), (21, -3, 80), (24, -2, 105), (25, 3, 152)),
-        (4.2, 4, 3.8, 3.6, 3.6),
+    _Plan(
+        "left carotid artery", "other", _BLOOD, None, False,
+        (
+            (6, -3, 34, 4.2), (13, -4, 58, 4), (21, -3, 80, 3.8), (24, -2, 105, 3.6), (25, 3, 152, 3.6),
+        ),
     ),
-    (
-        "right subclavian artery",
-        "other",
-        _A,
-        None,
-        False,
-        0,
-        ((-23, -4, 76), (-30, 0, 92), (-44, 4, 104), (-64, -2, 108), (-92, -4, 102), (-120, 6, 90)),
-        (5, 4.8, 4.6, 4.4, 4.1, 3.8),
+    _Plan(
+        "right subclavian artery", "other", _BLOOD, None, False,
+        (
+            (-23, -4, 76, 5), (-30, 0, 92, 4.8), (-44, 4, 104, 4.6), (-64, -2, 108, 4.4), (-92, -4, 102, 4.1),
+            (-120, 6, 90, 3.8),
+        ),
     ),
-    (
-        "left subclavian artery",
-        "other",
-        _A,
-        None,
-        False,
-        0,
-        ((14, 14, 32), (20, 16, 52), (25, 15, 74), (32, 10, 93), (46, 5, 104), (64, -2, 108), (92, -4, 102))
-        + ((120, 6, 90),),
-        (5.4, 5.2, 5, 4.8, 4.6, 4.4, 4.1, 3.8),
+    _Plan(
+        "left subclavian artery", "other", _BLOOD, None, False,
+        (
+            (14, 14, 32, 5.4), (20, 16, 52, 5.2), (25, 15, 74, 5), (32, 10, 93, 4.8), (46, 5, 104, 4.6),
+            (64, -2, 108, 4.4), (92, -4, 102, 4.1), (120, 6, 90, 3.8),
+        ),
     ),
 )
+# fmt: on

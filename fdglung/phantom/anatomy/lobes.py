@@ -81,6 +81,20 @@ class Lobes:
         horizontal = self.horizontal(x, y, z) * (-1 if lobe == Organ.RIGHT_MIDDLE_LOBE else 1)
         return np.asarray(np.minimum(oblique, horizontal), np.float64)
 
+    def drawn_in(self, points: Points, lobe: int, *, margin_mm: float = 1.5) -> Points:
+        """Move points (n, 3) that lie across a fissure back into the lobe, by the shortest way."""
+        moved = points.copy()
+        for _ in range(3):
+            depth = self.depth(moved, lobe)
+            across = depth < margin_mm
+            if not across.any():
+                break
+            near = moved[across]
+            slope = np.stack([self.depth(near + e, lobe) - self.depth(near - e, lobe) for e in np.eye(3)], axis=1)
+            slope /= np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
+            moved[across] += slope * (margin_mm + 0.2 - depth[across])[:, None]
+        return moved
+
     def _oblique(self, side: int, x: Array, y: Array) -> Array:
         """Like a propeller: steeper and further forward beside the heart, bulging to the front below the hilum."""
         bend = self.bends[0 if side == RIGHT else 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
 
-PLEURA_MM = 3.0
+PLEURA_MM = 3.5
 """From the inner wall of the rib cage to the lung: fascia, pleura and the innermost muscles."""
 
 SHEET_MM = 2.5
@@ -89,6 +90,9 @@ def _shape(subject: Subject, breath: float) -> LungShape:
     x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
     lifted = frame.organ_z(z)
     room = cage(x, y, z) + np.float32(PLEURA_MM)
+    # the plane of the first ribs: above and before it is neck
+    inlet = (z - np.float32(64) - np.float32(0.8) * (y + np.float32(60))) / np.float32(1.28)
+    room = smooth_intersection(room, np.broadcast_to(inlet, room.shape), 10)
     floor = np.float32(SHEET_MM) - below_dome(x, y, lifted)
     middle = np.full(_COUNT[::-1], np.float32(_FAR_MM))
     for solid, moves, blend in _mediastinum(subject):
@@ -130,7 +134,7 @@ def _midline(subject: Subject, y: Array, z: Array) -> Array:
 def _septum(subject: Subject, y: Array, z: Array) -> Array:
     """Half the thickness of what parts the lungs in the midline, in mm."""
     rng = subject.rng(232)
-    fat = float(np.clip(2.5 + 0.35 * (subject.body_mass_index - 22) + abs(rng.normal(0, 2)), 1.5, 12))
+    fat = float(np.clip(3.5 + 0.35 * (subject.body_mass_index - 22) + abs(rng.normal(0, 2)), 1.5, 12))
     wedge = np.clip((-y + sternum_y(z) + 40) / 40, 0, 1)
     before = np.float32(1.2) + np.float32(fat) * wedge + np.float32(10) * np.clip((z - 45) / 40, 0, 1)
     behind = np.float32(3.5)
@@ -140,7 +144,7 @@ def _septum(subject: Subject, y: Array, z: Array) -> Array:
 def _mediastinum(subject: Subject) -> Iterator[tuple[Solid, bool, float]]:
     """Yield what keeps the lungs away: solid, whether it moves with the breath, and the blend to what is beside."""
     rng = subject.rng(233)
-    more = float(np.clip(0.15 * (subject.body_mass_index - 24) + rng.normal(0, 0.7), -1, 4))
+    more = float(np.clip(1.2 + 0.15 * (subject.body_mass_index - 24) + rng.normal(0, 0.7), -0.5, 5))
     yield Solid(_spine, ((-60.0, 60.0), (20.0, 125.0), (-260.0, 130.0))), False, 8
     envelope = heart.shape(subject).envelope
     yield Solid(lambda x, y, z: envelope.distance(x, y, z) - np.float32(1.5), envelope.box), True, 10
@@ -154,7 +158,7 @@ def _mediastinum(subject: Subject) -> Iterator[tuple[Solid, bool, float]]:
             continue
         grow = _APART[course.name] + 0.5 * more
         chosen = sorted({*range(0, len(course.points), 2), len(course.points) - 1})
-        for first, last in zip(chosen[:-1], chosen[1:], strict=True):
+        for first, last in pairwise(chosen):
             piece = capsule(
                 course.points[first],
                 course.points[last],

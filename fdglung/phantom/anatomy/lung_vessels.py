@@ -11,7 +11,8 @@ import numpy.typing as npt
 from fdglung.phantom.anatomy import great_vessels, heart
 from fdglung.phantom.anatomy.airways import artery_radii, inside, lobe_tips, segment_trees
 from fdglung.phantom.anatomy.heart import spline
-from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces
+from fdglung.phantom.anatomy.lobes import lobes
+from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Tubes
@@ -56,7 +57,7 @@ _VEINS: tuple[tuple[str, tuple[tuple[float, float, float], ...], tuple[Organ, ..
 )
 """Pulmonary veins from the left atrium to the hilum, and the lobes that they drain."""
 
-_VEIN_TIPS = {_RUL: 210, _RML: 110, _RLL: 270, _LUL: 255, _LLL: 240}
+_VEIN_TIPS = {_RUL: 240, _RML: 130, _RLL: 370, _LUL: 295, _LLL: 340}
 _VEIN_HUB_MM = {_RUL: 5.2, _RML: 4.0, _RLL: 5.8, _LUL: 5.8, _LLL: 5.6}
 _VEIN_ROOT_MM = 6.8
 
@@ -136,9 +137,10 @@ def _veins(subject: Subject) -> Tree:
         heading = centres[-1] - centres[-2]
         for lobe in drained:
             tips = lobe_tips(subject, lobe, round(_VEIN_TIPS[lobe] * float(rng.uniform(0.9, 1.1))), rng)
-            branches = grow(centres[-1], 0.4 * heading + tips.mean(axis=0) - centres[-1], tips, rng, reach=0.36)
-            exponent = np.log(len(tips)) / np.log(_VEIN_HUB_MM[lobe] / 0.55)
-            radii = 0.55 * branches.tips ** (1 / exponent)
+            branches = grow(centres[-1], 0.4 * heading + tips.mean(axis=0) - centres[-1], tips, rng)
+            branches = with_stops(branches, lobes(subject).drawn_in(branches.stops, lobe))
+            exponent = np.log(len(tips)) / np.log(_VEIN_HUB_MM[lobe] / 0.68)
+            radii = 0.68 * branches.tips ** (1 / exponent)
             before = np.where(branches.parents >= 0, radii[branches.parents], radii)
             ends = np.where(branches.tips == 1, 0.7, 0.95) * radii
             trees.append(pieces(branches, np.minimum(before, 1.3 * radii), ends, lobe, -1))

@@ -18,10 +18,11 @@ from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Distance, Solid
 from fdglung.phantom.subject import Subject
 
-FISSURE_MM = 1.0
+FISSURE_MM = 0.6
+"""Thickness that is meant: two soft edges add about a sixth of a voxel."""
 
 _OVER_MM = 5.0
-"""A lobe is painted this far beyond a fissure that a later lobe sets: two half-filled voxels would show what is behind."""
+"""A lobe is painted this far beyond a fissure that a later lobe sets: two halves of a voxel would let fat through."""
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:

@@ -12,7 +12,7 @@ from fdglung.phantom.anatomy.lung_shape import PLEURA_MM, SHEET_MM
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid
 from fdglung.phantom.subject import Subject
 
 _CHEST: Box = ((-152.0, 152.0), (-118.0, 116.0), (-250.0, 122.0))
@@ -26,7 +26,11 @@ _OESOPHAGUS = (
     (5, 33, 10),
     (6, 36, -12),
     (9, 37, -40),
-) + ((12, 36, -75), (17, 29, -105), (23, 16, -130), (30, 4, -152))
+    (12, 36, -75),
+    (17, 29, -105),
+    (23, 16, -130),
+    (30, 4, -152),
+)
 
 _NODES = (
     ("4R", (-16, 2, 14), 3),
@@ -94,9 +98,11 @@ def _thymus(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
         radii = np.array((6 + 8 * full, thick, 26 + 8 * full))
         solid = frame.moving(ellipsoid(centre, radii, axis=(side * 0.12, 0.15, 1)))
         # with age, more and more of it is fat
-        yield Part(
-            Tissue.THYMUS, solid, Organ.THYMUS, hu_offset=lambda x, y, z, f=full: np.float32(-95 * (1 - f)) + 0 * x
-        )
+        yield Part(Tissue.THYMUS, solid, Organ.THYMUS, hu_offset=_even(-95 * (1 - full)))
+
+
+def _even(value: float) -> Distance:
+    return lambda x, y, z: np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32(value))
 
 
 def _oesophagus(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
@@ -108,7 +114,7 @@ def _oesophagus(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
     radius = size * (5.4 + 0.8 * np.clip((-centre[:, 2] - 60) / 90, 0, 1) + 0.4 * np.sin(centre[:, 2] / 9))
     # flat from front to back: two tubes side by side
     for shift in (-2.6, 2.6):
-        line = centre + (shift, 0.0, 0.0)
+        line = centre + np.array((shift, 0.0, 0.0))
         yield Tubes(Tissue.OESOPHAGUS, line[:-1], line[1:], radius[:-1], radius[1:], Organ.OESOPHAGUS, moves=True)
     for _ in range(int(rng.integers(0, 4))):
         first = int(rng.integers(3, max(4, len(centre) - 14)))

@@ -79,14 +79,27 @@ class Branches:
     parents: npt.NDArray[np.int64]
 
 
+def with_stops(branches: Branches, stops: Points) -> Branches:
+    """Return branches whose forks and ends (n, 3) have moved."""
+    moved = stops - branches.stops
+    before = np.where((branches.parents >= 0)[:, None], moved[branches.parents], 0.0)
+    return Branches(
+        branches.starts + before,
+        branches.controls + 0.5 * (moved + before),
+        stops,
+        branches.tips,
+        branches.parents,
+    )
+
+
 def grow(
     root: npt.ArrayLike,
     direction: npt.ArrayLike,
     tips: Points,
     rng: np.random.Generator,
     *,
-    reach: float = 0.42,
-    longest_mm: float = 26.0,
+    reach: float = 0.30,
+    longest_mm: float = 22.0,
 ) -> Branches:
     """Grow a tree to its tips.
 
@@ -104,10 +117,14 @@ def grow(
         A branch forks at the latest after this length.
 
     """
-    starts, controls, stops, counts, parents = [], [], [], [], []
+    starts: list[Points] = []
+    controls: list[Points] = []
+    stops: list[Points] = []
+    counts: list[int] = []
+    parents: list[int] = []
     first = np.asarray(direction, np.float64)
     waiting = [(np.asarray(root, np.float64), first / np.linalg.norm(first), np.asarray(tips, np.float64), -1)]
-    shares = rng.uniform(0.32, 0.68, 4 * len(tips) + 8)
+    shares = rng.uniform(0.2, 0.8, 4 * len(tips) + 8)
     wobble = rng.standard_normal((4 * len(tips) + 8, 3))
     while waiting:
         start, heading, group, parent = waiting.pop()
@@ -116,15 +133,15 @@ def grow(
         way = middle - start
         length = float(np.sqrt(way @ way))
         if len(group) > 1:
-            part = min(reach if len(group) > 3 else 0.55, longest_mm / max(length, 1e-6))
-            stop = start + part * way + 0.06 * part * length * wobble[number]
+            part = min(reach if len(group) > 3 else 0.45, longest_mm / max(length, 1e-6))
+            stop = start + part * way + 0.03 * length * part * wobble[number]
         else:
             stop = group[0]
         gone = stop - start
         size = float(np.sqrt(gone @ gone)) + 1e-9
         # it leaves along its parent's way and bends to its own; a hairpin would be drawn if it turned back
         turn = float(heading @ gone) / size
-        control = start + heading * size * (0.4 * max(turn, 0.0)) + gone * (0.1 + 0.2 * (1 - max(turn, 0.0)))
+        control = start + heading * size * (0.22 * max(turn, 0.0)) + gone * (0.28 + 0.1 * (1 - max(turn, 0.0)))
         leaving = stop - control
         leaving /= np.sqrt(leaving @ leaving) + 1e-9
         starts.append(start)
