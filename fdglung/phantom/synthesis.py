@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -160,9 +161,12 @@ def make_study(
     in_pet, in_ct = BodyFrame(person, breath), BodyFrame(person, person.breath)
     grids = study_grids(region, in_pet, method, training_mm=grid_mm)
 
-    tell("painting the uptake", 0.02)
-    active = rasterise(parts(person, in_pet), in_pet, grids.activity, suv=uptake.suv, organs=True)
-    tell("placing lesions", 0.25)
+    tell("painting the body", 0.02)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
+        active = rasterise(parts(person, in_pet), in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
+        still = waiting.result()
+    tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
     placed = place_lesions(
@@ -174,8 +178,6 @@ def make_study(
         given=() if lesions is None else lesions,
     )
     truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, f"{__version__} {given}")
-    tell("painting the CT", 0.32)
-    still = rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True)
     ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
 
     tell("scanning the CT", 0.65)
@@ -183,6 +185,7 @@ def make_study(
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
     moved = breathe(_image(active.suv, grids.activity), moving=_moving(active, grids.activity), breathing=breathing)
+    body = _image(active.hu, grids.activity)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
         uptake_s=uptake_s,
@@ -204,6 +207,7 @@ def make_study(
             rng=_rng(seed, purpose),
             tier=tier,
             attenuation_corrected=corrected,
+            body=body,
         )
 
     corrected = scan(12, True)
@@ -257,7 +261,9 @@ def _paint_in_pet(
     labels = np.zeros(grids.pet.shape, np.uint16)
     for label, lesion in enumerate(placed, start=1):
         confine = confinement(lesion, organs)
-        render(lesion, grids.activity, confine=confine).paint_pet(cast(Array, active.suv))
+        rendered = render(lesion, grids.activity, confine=confine)
+        rendered.paint_pet(cast(Array, active.suv))
+        rendered.paint_ct(cast(Array, active.hu))
         uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, str(label)])
         truth.append(true_lesion(lesion, render_fine(lesion, confine=confine), label, uid))
         rendered = render(lesion, grids.pet, confine=confine)
