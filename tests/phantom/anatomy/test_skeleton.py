@@ -138,9 +138,11 @@ def test_the_thoracic_cavity_leaves_the_ribs_whole(cage_of_ribs):
 
 
 def test_bone_lies_within_the_skin(man, woman):
+    coarse = Grid(BODY.origin_mm, (6.0, 6.0, 6.0), (81, 55, 150))
     for subject, organs in ((MAN, man), (WOMAN, woman)):
-        skin = BodySurface(subject).skin(*frame_of(subject).coordinates(BODY))
-        assert np.count_nonzero((organs > 0) & (skin > 0)) < 0.002 * np.count_nonzero(organs > 0)
+        skin = BodySurface(subject).skin(*frame_of(subject).coordinates(coarse))
+        bone = organs[::2, ::2, ::2] > 0
+        assert np.count_nonzero(bone & (skin > 0)) < 0.002 * np.count_nonzero(bone)
 
 
 @pytest.mark.parametrize("name", ["RIBS", "SCAPULAE", "CLAVICLES", "HIP_BONES", "FEMORA", "HUMERI"])
