@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fdglung.phantom.anatomy import shoulder
-from fdglung.phantom.anatomy.body_surface import arm, habitus
+from fdglung.phantom.anatomy.body_surface import arm, arm_shift_mm, habitus
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.solids import bone, chain, mirrored, muscle
 from fdglung.phantom.organs import Organ, Tissue
@@ -42,17 +42,19 @@ def parts(subject: Subject, grain: Distance) -> Iterator[Part]:
 
             yield from muscle(Solid(within, belly.box), grain)
         if subject.arms == "down":
-            yield from _forearm(side, thick, grain)
+            yield from _forearm(side, thick, grain, arm_shift_mm(subject))
 
 
-def _forearm(side: int, thick: float, grain: Distance) -> Iterator[Part]:
+def _forearm(side: int, thick: float, grain: Distance, aside: float) -> Iterator[Part]:
     for line, radii in (
         (((212, 34, -215), (218, 10, -300), (206, -6, -430)), (15, 15, 7)),
         (((214, 56, -215), (212, 34, -300), (202, 4, -430)), (14, 15, 7)),
     ):
-        yield from muscle(chain(mirrored(line, side), [r * thick for r in radii]), grain)
+        yield from muscle(
+            chain(mirrored([(x + aside, y, z) for x, y, z in line], side), [r * thick for r in radii]), grain
+        )
     for line in (
         ((206, 44, -222), (208, 24, -330), (198, 4, -436)),
         ((222, 40, -222), (222, 14, -330), (208, -10, -436)),
     ):
-        yield from bone(chain(mirrored(line, side), (7, 6, 7)), None, shell_mm=2.5)
+        yield from bone(chain(mirrored([(x + aside, y, z) for x, y, z in line], side), (7, 6, 7)), None, shell_mm=2.5)

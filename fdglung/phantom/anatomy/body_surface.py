@@ -137,9 +137,15 @@ def arm(subject: Subject, side: int) -> Solid:
     rng = subject.rng(102, 1 + side)
     points = np.asarray(_ARMS[subject.arms], np.float64)
     swing = rng.normal(0, 6, 2)
+    points[1:, 0] += arm_shift_mm(subject)
     points[1:, :2] += swing * np.linspace(0.3, 1, len(points) - 1)[:, None]
     thick = 0.5 + 0.5 * habitus(subject).muscle
     return chain(mirrored(points.tolist(), side), [r * thick for r in _ARM_RADII[subject.arms]])
+
+
+def arm_shift_mm(subject: Subject) -> float:
+    """How far a stout trunk's fat keeps arms that are down from where a lean one's are."""
+    return 0.0 if subject.arms == "up" else float(max(13 * (habitus(subject).fat ** 0.8 - 1), 0.0))
 
 
 def breasts(subject: Subject, body: Habitus) -> tuple[Solid, ...]:

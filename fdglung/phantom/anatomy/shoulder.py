@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fdglung.phantom.anatomy.body_surface import arm_shift_mm
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.solids import Point, bone, chain, mirrored, plate, union, without
 from fdglung.phantom.organs import Organ, Tissue
@@ -53,6 +54,8 @@ def points(subject: Subject, side: int) -> dict[str, tuple[float, float, float]]
     shift = rng.normal(0, 2.5, 3)
     names = _POINTS[subject.arms]
     moved = {name: tuple(np.asarray(p, float) + shift) for name, p in names.items()}
+    x, y, z = moved["elbow"]
+    moved["elbow"] = (x + arm_shift_mm(subject), y, z)
     return {name: mirrored((p,), side)[0] for name, p in moved.items()}
 
 

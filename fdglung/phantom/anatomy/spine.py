@@ -28,7 +28,7 @@ _ARCH_BOX: Box = ((-54.0, 54.0), (30.0, 150.0), (-372.0, 184.0))
 
 _axis_y = by_height(range(-500, 240, 4), spine_y(np.arange(-500, 240, 4, dtype=np.float32)).tolist(), smooth_mm=2)
 
-body_half_width = by_height((-360, -290, -190, -40, 60, 100, 180), (27, 25.5, 22, 17, 16, 13.5, 12), smooth_mm=30)
+body_half_width = by_height((-360, -290, -190, -40, 60, 100, 180), (27, 25.5, 22.5, 18, 16.5, 13.5, 12), smooth_mm=30)
 body_half_depth = by_height((-360, -290, -190, -40, 60, 100, 180), (18, 18, 17, 16, 12.5, 9.5, 8.5), smooth_mm=30)
 """Half width and half depth of the vertebral bodies by height in mm (round figures of an adult man)."""
 
@@ -92,7 +92,7 @@ class Column:
             lid = np.abs(height) - half + np.float32(1.5) * np.clip(-side / 11, 0, 1)
             q = np.float32(1.5)
             rim = np.hypot(np.maximum(side + q, 0), np.maximum(lid + q, 0)) - q
-            result: Array = np.maximum(rim, np.maximum(side, lid)) + np.float32(inset)
+            result: Array = rim + np.minimum(np.maximum(side, lid) + q, 0) + np.float32(inset)
             return result
 
         return distance

@@ -131,4 +131,4 @@ def _erector(ax: Array, y: Array, z: Array, thick: np.float32) -> Array:
         ax - _ERECTOR_CENTRE(z), y - spine_y(z) - _ERECTOR_BACK(z), _ERECTOR_X(z), _ERECTOR_Y(z) * (0.5 + 0.5 * thick)
     )
     groove = oval(ax - 13, y - spine_y(z) - np.float32(40), np.full_like(z, 8.5), np.full_like(z, 13))
-    return meet(np.minimum(column, groove), np.broadcast_to(np.float32(-412) - z, column.shape))
+    return meet(np.minimum(column, groove), between(np.broadcast_to(z, column.shape), -412, 128))
