@@ -22,10 +22,7 @@ from fdglung.phantom.anatomy import (
     lungs,
     mediastinum,
     neck_organs,
-    ribs,
-    shoulder,
-    skull,
-    spine,
+    skeleton,
 )
 from fdglung.phantom.anatomy.airways import bronchi
 from fdglung.phantom.frame import BodyFrame
@@ -39,8 +36,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     """Yield the parts of a body in the order in which they are painted."""
     yield from couch.parts(subject, frame)
     yield from body_wall.parts(subject, frame)
-    for bones in (ribs, shoulder, skull):
-        yield from bones.parts(subject)
+    yield from skeleton.skeleton_outer(subject, frame)
     yield from mediastinum.cavity(subject, frame)
     yield from abdomen.cavity(subject, frame)
     yield from body_wall.deep_parts(subject, frame)
@@ -51,9 +47,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield from lung_vessels.parts(subject, frame)
     yield from airways.parts(subject, frame)
     yield from mediastinum.parts(subject, frame)
-    yield from ribs.heads(subject)
-    yield from spine.parts(subject)
-    yield from ribs.sternum(subject)
+    yield from skeleton.skeleton_inner(subject, frame)
     yield from neck_organs.parts(subject, frame)
     yield from brain.parts(subject, frame)
     yield from chest_finds.parts(subject, frame)
