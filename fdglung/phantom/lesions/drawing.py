@@ -17,9 +17,9 @@ from fdglung.phantom.lesions.profiles import (
     GROUND_GLASS_HU,
     PROFILES,
     STATIONS,
-    Subtype,
     subtypes,
 )
+from fdglung.phantom.lesions.subtype import Subtype
 from fdglung.phantom.study import LesionClass
 
 NODE_HU = (38.0, 8.0)
@@ -28,9 +28,7 @@ NODE_HU = (38.0, 8.0)
 _Item = TypeVar("_Item")
 
 
-def draw_class(
-    rng: np.random.Generator, *, priors: Mapping[LesionClass, float] = DEFAULT_PRIORS
-) -> LesionClass:
+def draw_class(rng: np.random.Generator, *, priors: Mapping[LesionClass, float] = DEFAULT_PRIORS) -> LesionClass:
     """Draw a patient's class by the shares of the four classes."""
     shares = check_priors(priors)
     return _choose(rng, list(shares), list(shares.values()))
@@ -70,7 +68,9 @@ def draw_disease(
     own = subtypes(LesionClass(lesion_class))
     if subtype is not None and subtype not in [one.name for one in own]:
         names = ", ".join(one.name for one in own)
-        raise ParameterError(f"{subtype!r} is no subtype of {lesion_class}", attribute="subtype", remedy=f"Give {names}")
+        raise ParameterError(
+            f"{subtype!r} is no subtype of {lesion_class}", attribute="subtype", remedy=f"Give {names}"
+        )
     drawn = _choose(rng, own, [one.weight for one in own])
     truth = next((one for one in own if one.name == subtype), drawn)
     look = truth

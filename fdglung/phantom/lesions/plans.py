@@ -120,7 +120,9 @@ class LesionPlan:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise ParameterError(
-                    f"{name} is {value}, outside its range", attribute=name, remedy=f"Give a number from {low} to {high}"
+                    f"{name} is {value}, outside its range",
+                    attribute=name,
+                    remedy=f"Give a number from {low} to {high}",
                 )
         if self.kind not in ("lung", "node"):
             raise ParameterError(f"kind is {self.kind!r}", attribute="kind", remedy="Give lung or node")
