@@ -213,10 +213,15 @@ def profile(heights: Sequence[float], values: Sequence[float], *, smooth_mm: flo
     steps = np.interp(fine, heights, values)
     half = int(smooth_mm / 2)
     padded = np.pad(steps, half, mode="edge")
-    table = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")
+    table = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid").astype(np.float32)
+    rise = np.append(np.diff(table), np.float32(0))
+    low, last = np.float32(fine[0]), np.float32(len(fine) - 1)
 
     def value(z: Array) -> Array:
-        return np.interp(z, fine, table).astype(np.float32)
+        place = np.clip(z - low, 0, last)
+        index = place.astype(np.int32)
+        result: Array = table[index] + rise[index] * (place - index)
+        return result.astype(np.float32, copy=False)
 
     return value
 

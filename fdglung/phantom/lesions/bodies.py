@@ -91,7 +91,9 @@ class Body:
         surface = (total + np.float32(1e-12)) ** (np.float32(-1) / power)
         factor = np.ones_like(surface)
         if self.lobe_depth:
-            factor += np.float32(self.lobe_depth) * (np.minimum(np.abs(self.lobes.at(x, y, z)), 1) - np.float32(0.6))
+            # rounded at the zeros, or the notches would be cuts
+            notch = np.minimum(np.hypot(self.lobes.at(x, y, z), np.float32(0.2)), 1)
+            factor += np.float32(self.lobe_depth) * (notch - np.float32(0.6))
         if self.rough_depth:
             factor += np.float32(self.rough_depth) * self.rough.at(x, y, z)
         if any(self.lean):
@@ -137,12 +139,12 @@ class Field:
     surface: Array
 
 
-def locate(body: Body, x: Array, y: Array, z: Array, scale_mm: float) -> Field:
+def locate(body: Body, x: Array, y: Array, z: Array) -> Field:
     """Locate broadcastable points, given in mm from the body's centre."""
     distance = np.sqrt(x * x + y * y + z * z)
     inverse = 1 / np.maximum(distance, np.float32(1e-4))
     u, v, w = x * inverse, y * inverse, z * inverse
-    return Field(u, v, w, distance, np.float32(scale_mm) * body.relative_radius(u, v, w))
+    return Field(u, v, w, distance, np.float32(body.scale_mm) * body.relative_radius(u, v, w))
 
 
 def cover(
@@ -176,7 +178,6 @@ def cover(
         float32, shape of the window; `filled` is at most `open`.
 
     """
-    scale = body.scale_mm
     depth = field.distance - field.surface
     step = float(np.clip(body.radius_mm / 8, 0.3, 1.5))
     # a ray's distance to the surface is more than the nearest distance where the surface slants
@@ -203,7 +204,8 @@ def cover(
     chunk = max(1, 400_000 // len(grown[0]))
     for start in range(0, len(where[0]), chunk):
         fine = [p[start : start + chunk, None] + g[None, :] for p, g in zip(points, grown, strict=True)]
-        place = locate(body, *(p - np.float32(c) for p, c in zip(fine, centre_mm, strict=True)), scale)
+        x, y, z = (p - np.float32(c) for p, c in zip(fine, centre_mm, strict=True))
+        place = locate(body, x, y, z)
         inside = np.clip(np.float32(0.5) - (place.distance - place.surface) / np.float32(step), 0, 1)
         some = tuple(index[start : start + chunk] for index in where)
         if allowed is not None:
@@ -214,8 +216,8 @@ def cover(
     return filled, free
 
 
-def _fibonacci(count: int) -> tuple[Array, Array, Array]:
-    """Directions spread evenly over the sphere."""
+def fibonacci(count: int) -> tuple[Array, Array, Array]:
+    """Return x, y, z of directions spread evenly over the sphere, each of shape (count,)."""
     i = np.arange(count) + 0.5
     z = 1 - 2 * i / count
     angle = np.pi * (1 + math.sqrt(5)) * i
@@ -223,7 +225,7 @@ def _fibonacci(count: int) -> tuple[Array, Array, Array]:
     return tuple(part.astype(np.float32) for part in (flat * np.cos(angle), flat * np.sin(angle), z))  # type: ignore[return-value]
 
 
-_DIRECTIONS = _fibonacci(2500)
+_DIRECTIONS = fibonacci(2500)
 
 
 def frame_along(direction: npt.ArrayLike) -> Array:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from fdglung.errors import ParameterError
-from fdglung.phantom.lesions.bodies import Body
+from fdglung.phantom.lesions.bodies import Body, fibonacci
 from fdglung.phantom.lesions.distributions import Floats
 from fdglung.phantom.lesions.placed import Point, Rod
 from fdglung.phantom.lesions.plans import RIGHT_LOBES
@@ -45,9 +45,9 @@ class Chest:
     pleura
         The nearest voxel outside the lung in mm, shape (voxels, 3).
     outwards
-        0 at the hilum, 1 at the pleura: by the distances to both.
+        0 at the hilum, 1 at the lung's surface, on straight lines from the hilum.
     to_bronchus
-        Distance to the nearest bronchus in mm.
+        Distance to the nearest bronchus in mm, to about half a voxel.
     hila
         Points in mm: right and left.
     carina
@@ -109,8 +109,9 @@ class Chest:
     def share(self, centre_mm: Point, body: Body, organs: Sequence[int]) -> float:
         """Share of a body's volume that lies in some organs, to about 0.02."""
         directions = _SAMPLES / np.linalg.norm(_SAMPLES, axis=1, keepdims=True)
-        surface = body.scale_mm * body.relative_radius(*directions.T.astype(np.float32)).astype(np.float64)
-        points = np.array(centre_mm) + _SAMPLES * surface[:, None]
+        x, y, z = directions.T.astype(np.float32)
+        surface = body.scale_mm * body.relative_radius(x, y, z).astype(np.float64)
+        points = np.asarray(centre_mm, np.float64) + _SAMPLES * surface[:, None]
         weights = surface**3
         return float(weights @ np.isin(self.at(points), organs) / weights.sum())
 
@@ -157,8 +158,7 @@ def read_chest(organs: sitk.Image, bronchi: tuple[Rod, ...]) -> Chest:
         hila.append(parts[-1].hilum(carina))
     points = np.concatenate([part.points for part in parts])
     depth = np.concatenate([part.depth for part in parts])
-    roots = np.repeat(np.array(hila), [len(part.points) for part in parts], axis=0)
-    inwards = np.linalg.norm(points - roots, axis=1)
+    outwards = [_outwards(part.points, np.array(hilum)) for part, hilum in zip(parts, hila, strict=True)]
     return Chest(
         labels=labels,
         origin_mm=origin,
@@ -168,7 +168,7 @@ def read_chest(organs: sitk.Image, bronchi: tuple[Rod, ...]) -> Chest:
         lobe=np.concatenate([part.lobe for part in parts]),
         depth=depth,
         pleura=np.concatenate([part.pleura for part in parts]),
-        outwards=inwards / (inwards + np.maximum(depth, 0.1)),
+        outwards=np.concatenate(outwards),
         to_bronchus=_to_bronchus(points, bronchi, labels, origin, spacing),
         hila=(hila[0], hila[1]),
         carina=carina,
@@ -245,18 +245,34 @@ def _body(labels: Labels) -> npt.NDArray[np.bool_]:
     return result
 
 
+def _outwards(points: Floats, hilum: Floats) -> Floats:
+    """Distance from the hilum over that of the lung's farthest point in about the same direction."""
+    gaps = points - hilum
+    far = np.linalg.norm(gaps, axis=1)
+    way = cKDTree(_DIRECTIONS).query(gaps / np.maximum(far, 1e-6)[:, None])[1]
+    farthest = np.zeros(len(_DIRECTIONS))
+    np.maximum.at(farthest, way, far)
+    result: Floats = far / np.maximum(farthest[way], 1e-6)
+    return result
+
+
 def _to_bronchus(points: Floats, bronchi: tuple[Rod, ...], labels: Labels, origin: Floats, spacing: Floats) -> Floats:
+    """Distance to the nearest voxel through which a bronchus runs."""
+    away = labels != Organ.AIRWAYS
     if bronchi:
-        marks = []
+        away = np.ones(labels.shape, bool)
         for rod in bronchi:
             start, stop = np.array(rod.start), np.array(rod.stop)
-            count = max(2, int(np.linalg.norm(stop - start) / 2) + 1)
-            marks.append(start + np.linspace(0, 1, count)[:, None] * (stop - start))
-        axis = np.concatenate(marks)
-    else:
-        axis = origin + np.argwhere(labels == Organ.AIRWAYS)[:, ::-1] * spacing
-    distances: Floats = cKDTree(axis).query(points)[0]
-    return distances
+            steps = np.linspace(0, 1, max(2, int(np.linalg.norm(stop - start) / 2) + 1))
+            index = np.rint((start + steps[:, None] * (stop - start) - origin) / spacing).astype(int)[:, ::-1]
+            inside = ((index >= 0) & (index < labels.shape)).all(axis=1)
+            away[tuple(index[inside].T)] = False
+    if away.all():
+        return np.full(len(points), np.inf)
+    distances = ndimage.distance_transform_edt(away, sampling=spacing[::-1])
+    where = np.rint((points - origin) / spacing).astype(int)[:, ::-1]
+    result: Floats = distances[tuple(where.T)]
+    return result
 
 
 def _samples() -> Floats:
@@ -265,6 +281,9 @@ def _samples() -> Floats:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     return directions * rng.random((600, 1)) ** (1 / 3)
 
+
+_DIRECTIONS = np.stack(fibonacci(400), axis=1).astype(np.float64)
+"""Cones about 11 degrees wide."""
 
 _SAMPLES = _samples()
 """Points spread evenly through the unit ball."""

@@ -17,9 +17,9 @@ from fdglung.phantom.lesions.profiles import (
     GROUND_GLASS_HU,
     PROFILES,
     STATIONS,
-    Subtype,
     subtypes,
 )
+from fdglung.phantom.lesions.subtype import Subtype
 from fdglung.phantom.study import LesionClass
 
 NODE_HU = (38.0, 8.0)

@@ -1,4 +1,4 @@
-"""How well the classes can be told apart at best: the Bayes error of the profiles, in closed form and by Monte Carlo."""
+"""How well the classes can be told apart at best: the Bayes error, in closed form and by Monte Carlo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from fdglung.phantom.lesions.drawing import (
     station_probability,
 )
 from fdglung.phantom.lesions.plans import RIGHT_LOBES, Disease, Form, LesionPlan, Sign, Zone
-from fdglung.phantom.lesions.profiles import DEFAULT_PRIORS, GROUND_GLASS_HU, PROFILES, Subtype
+from fdglung.phantom.lesions.profiles import DEFAULT_PRIORS, GROUND_GLASS_HU, PROFILES
+from fdglung.phantom.lesions.subtype import Subtype
 from fdglung.phantom.organs import LOBES
 from fdglung.phantom.study import LesionClass
 
@@ -205,7 +206,8 @@ class _Table:
 
     def by_patient(self, values: Floats) -> Floats:
         """Sum a column over each patient's lesions."""
-        return np.bincount(self.patient, np.maximum(values, -1e9), minlength=self.patients)
+        sums: Floats = np.bincount(self.patient, np.maximum(values, -1e9), minlength=self.patients).astype(np.float64)
+        return sums
 
 
 def _codes(plans: Sequence[LesionPlan], name: str, values: list[object]) -> npt.NDArray[np.int64]:
@@ -219,10 +221,10 @@ def _log_density(table: _Table, subtype: Subtype, descriptors: frozenset[Descrip
     if Descriptor.UPTAKE in descriptors:
         result = result + uptake
     if counted:
-        chances = np.zeros(int(table.number.max()) + 1)
-        last = min(len(chances), len(subtype.number) + 1)
-        chances[1:last] = subtype.number[: last - 1]
-        result = result + _log(chances)[table.number]
+        numbers = np.zeros(int(table.number.max()) + 1)
+        last = min(len(numbers), len(subtype.number) + 1)
+        numbers[1:last] = subtype.number[: last - 1]
+        result = result + _log(numbers)[table.number]
     lesions = np.zeros(len(table.diameter))
     for descriptor, chances in (
         (Descriptor.FORM, [subtype.forms[form] for form in Form]),

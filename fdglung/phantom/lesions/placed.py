@@ -158,12 +158,12 @@ class PlacedLesion:
         centre, scale = np.array(self.centre_mm), self.body.scale_mm
         rods = []
         if Sign.SPICULATED in self.plan.signs and not self.plan.ball:
-            for direction in _spread(rng, int(rng.integers(40, 64))):
+            for direction in _spread(rng, int(min(14 + 2.4 * self.radius_mm, 50) * rng.uniform(0.9, 1.2))):
                 surface = scale * float(self.body.relative_radius(*direction.astype(np.float32)[:, None])[0])
                 end = surface + float(rng.uniform(0.1, 0.8)) * min(self.radius_mm, 18) + 1.5
                 # the tip strays from the ray, as strands of a retracting scar do
                 tip = direction * end + 0.1 * end * rng.standard_normal(3)
-                base = float(np.clip(0.14 * self.radius_mm, 0.8, 2.0)) * float(rng.uniform(0.6, 1.3))
+                base = float(np.clip(0.14 * self.radius_mm, 0.45, 2.0)) * float(rng.uniform(0.6, 1.3))
                 rods.append(_rod(centre + 0.85 * surface * direction, centre + tip, base, 0.3))
         if Sign.PLEURAL_TAIL in self.plan.signs and self.pleura_mm is not None and not self.plan.ball:
             pleura = np.array(self.pleura_mm)

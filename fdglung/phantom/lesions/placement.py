@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,8 @@ def place_lesions(
     *,
     organs: sitk.Image,
     rng: np.random.Generator,
-    bronchi: npt.NDArray[np.floating] | None = None,
-    bronchi_radii_mm: npt.NDArray[np.floating] | None = None,
+    bronchi: npt.NDArray[np.floating[Any]] | None = None,
+    bronchi_radii_mm: npt.NDArray[np.floating[Any]] | None = None,
     given: Sequence[PlacedLesion] = (),
 ) -> tuple[PlacedLesion, ...]:
     """Place drawn lesions in a chest, largest first, so that their bodies do not touch.
@@ -94,7 +95,7 @@ def place_lesions(
 
 
 def confinement(lesion: PlacedLesion, organs: sitk.Image) -> Distance | None:
-    """Make a function of x, y, z in mm that tells how far a lesion may fill a place: 1 where its organs are, 0 elsewhere.
+    """Make a function of x, y, z in mm that tells where a lesion may be: 1 in the organs it reaches into, 0 elsewhere.
 
     Between the organ map's voxels it is linear, steepened to an edge of about a voxel; airways and vessels inside the
     lungs count as lung. None where the lesion may fill everything.
@@ -137,7 +138,9 @@ def confinement(lesion: PlacedLesion, organs: sitk.Image) -> Distance | None:
     return fraction
 
 
-def _check_bronchi(bronchi: npt.NDArray[np.floating] | None, radii: npt.NDArray[np.floating] | None) -> tuple[Rod, ...]:
+def _check_bronchi(
+    bronchi: npt.NDArray[np.floating[Any]] | None, radii: npt.NDArray[np.floating[Any]] | None
+) -> tuple[Rod, ...]:
     if bronchi is None:
         return ()
     if bronchi.ndim != 3 or bronchi.shape[1:] != (2, 3) or not np.isfinite(bronchi).all():

@@ -99,32 +99,35 @@ def render(
     dx, dy, dz = (float(part) for part in shift_mm)
     x, y, z = lesion.centre_mm
     centre: Point = (x + dx, y + dy, z + dz)
-    if lesion.plan.ball:
-        window, filled = ball_coverage(centre, lesion.radius_mm, grid)
-        allowed = _allowed(confine, grid, window)
-        filled = filled if allowed is None else filled * allowed
-        values = (np.full_like(filled, value) for value in (lesion.plan.hu, lesion.plan.suv_max))
-        return Rendered(grid, window, filled, filled.copy(), *values)
     bounds = [(low + move, high + move) for (low, high), move in zip(lesion.box, (dx, dy, dz), strict=True)]
     window = grid.window((bounds[0], bounds[1], bounds[2]))
     if any(part.stop <= part.start for part in window):
         empty = np.zeros(tuple(part.stop - part.start for part in window), np.float32)
         return Rendered(grid, window, empty, empty.copy(), empty.copy(), empty.copy())
+    if lesion.plan.ball:
+        return _paint_ball(lesion, grid, centre, confine)
     if callable(confine):
         return _paint(lesion, grid, window, centre, confine)
     result = _paint(lesion, grid, window, centre, None)
-    allowed = _allowed(confine, grid, window)
-    if allowed is None:
+    if confine is None:
         return result
+    allowed = _part(confine, grid, window)
     return replace(result, coverage=result.coverage * allowed, opacity=result.opacity * allowed)
 
 
-def _allowed(confine: Confine | None, grid: Grid, window: Window) -> Array | None:
-    if confine is None:
-        return None
+def _paint_ball(lesion: PlacedLesion, grid: Grid, centre: Point, confine: Confine | None) -> Rendered:
+    window, filled = ball_coverage(centre, lesion.radius_mm, grid)
     if callable(confine):
-        shape = tuple(part.stop - part.start for part in window)
-        return np.broadcast_to(np.asarray(confine(*grid.coordinates(window)), np.float32), shape)
+        x, y, z = (axis - np.float32(c) for axis, c in zip(grid.coordinates(window), centre, strict=True))
+        field = locate(lesion.body, x, y, z)
+        filled, _ = cover(lesion.body, centre, grid, window, field, allowed=confine)
+    elif confine is not None:
+        filled = filled * _part(confine, grid, window)
+    hu, suv = (np.full_like(filled, value) for value in (lesion.plan.hu, lesion.plan.suv_max))
+    return Rendered(grid, window, filled, filled.copy(), hu, suv)
+
+
+def _part(confine: npt.NDArray[np.generic], grid: Grid, window: Window) -> Array:
     if confine.shape != grid.shape:
         raise ParameterError(
             f"confine has the shape {confine.shape}, the grid {grid.shape}",
@@ -204,7 +207,7 @@ def _ball(centre: npt.NDArray[np.float64], radius: float) -> Rod:
 def _paint(lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, confine: Distance | None) -> Rendered:
     plan, body, inside = lesion.plan, lesion.body, _inside(lesion)
     x, y, z = (axis - np.float32(c) for axis, c in zip(grid.coordinates(window), centre, strict=True))
-    field = locate(body, x, y, z, body.scale_mm)
+    field = locate(body, x, y, z)
     coverage, free = cover(body, centre, grid, window, field, allowed=confine)
     width = float(np.mean(grid.spacing_mm))
     fine = inside.fine.at(x, y, z)
@@ -263,9 +266,9 @@ def _opacity(lesion: PlacedLesion, inside: _Inside, field: Field, tissue: Array,
 def _uptake(lesion: PlacedLesion, inside: _Inside, field: Field, x: Array, y: Array, z: Array, width: float) -> Array:
     """SUV: highest in the hottest living part, mottled elsewhere, low in necrosis, none in air."""
     plan = lesion.plan
-    top = _hottest(lesion, inside)
-    suv = 1 - np.float32(plan.texture) * (np.float32(top) - inside.mottle.at(x, y, z))
-    suv = np.float32(plan.suv_max) * np.clip(suv, 0.25, 1)
+    mean, sd, top = _mottle(lesion, inside)
+    suv = 1 + np.float32(plan.texture / sd) * (inside.mottle.at(x, y, z) - np.float32(mean))
+    suv = np.float32(plan.suv_max) * np.clip(suv / np.float32(1 + plan.texture * (top - mean) / sd), 0.1, 1)
     if inside.core:
         suv *= np.float32(0.45) + np.float32(0.55) * inside.part(field, inside.core, width)
     if inside.rot:
@@ -278,8 +281,11 @@ def _uptake(lesion: PlacedLesion, inside: _Inside, field: Field, x: Array, y: Ar
     return result
 
 
-def _hottest(lesion: PlacedLesion, inside: _Inside) -> float:
-    """Highest mottle of the living part, from points spread through the body, so that no grid has a part in it."""
+def _mottle(lesion: PlacedLesion, inside: _Inside) -> tuple[float, float, float]:
+    """Mean, standard deviation and maximum of the living part's mottle, from points spread through the body.
+
+    So no grid has a part in them.
+    """
     body = lesion.body
     rng = np.random.default_rng([lesion.plan.seed, 7])
     directions = rng.standard_normal((900, 3)).astype(np.float32)
@@ -287,13 +293,15 @@ def _hottest(lesion: PlacedLesion, inside: _Inside) -> float:
     surface = np.float32(body.scale_mm) * body.relative_radius(*directions.T)
     depth = rng.random(900).astype(np.float32) ** np.float32(1 / 3)
     points = directions * (surface * depth)[:, None]
-    mottle = inside.mottle.at(*points.T)
-    field = locate(body, *points.T, body.scale_mm)
+    x, y, z = points.T
+    mottle = inside.mottle.at(x, y, z)
+    field = locate(body, x, y, z)
     alive = np.ones(900, bool)
     for fraction, wanted in ((inside.core, True), (inside.rot, False), (inside.hollow, False)):
         if fraction:
             alive &= (inside.part(field, fraction, 1.0) > 0.5) == wanted
-    return float(mottle[alive].max() if alive.any() else mottle.max())
+    live = mottle[alive] if alive.sum() > 20 else mottle
+    return float(live.mean()), max(float(live.std()), 1e-3), float(live.max())
 
 
 def _ramp(distance: Array, width: float) -> Array:

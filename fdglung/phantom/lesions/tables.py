@@ -7,14 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from fdglung.phantom.lesions.plans import Form, Sign, Zone
-from fdglung.phantom.lesions.profiles import PROFILES, SOURCES, Subtype
+from fdglung.phantom.lesions.profiles import PROFILES, SOURCES
+from fdglung.phantom.lesions.subtype import Subtype
 
 
 def profile_tables() -> str:
     """Return every distribution of the profiles, with its sources, as Markdown."""
     parts = [
         _table(
-            ("class", "subtype", "share %", "lesions, mean (1 only %)", "diameter mm", "SUVmax", "r", "alike", "texture"),
+            (
+                "class",
+                "subtype",
+                "share %",
+                "lesions, mean (1 only %)",
+                "diameter mm",
+                "SUVmax",
+                "r",
+                "alike",
+                "texture",
+            ),
             [
                 (
                     str(one.lesion_class),

@@ -74,11 +74,10 @@ def true_lesion(lesion: PlacedLesion, fine: Rendered, label: int, tracking_uid: 
         raise ParameterError(
             "the lesion fills nothing", attribute="fine", remedy="Render it where it lies, with another confinement"
         )
-    hu = fine.opacity * fine.hu + (1 - fine.opacity) * np.float32(LUNG_HU)
-    centre = [
-        float((filled * axis).sum() / total)
-        for axis in (np.asarray(c, np.float64) for c in fine.grid.coordinates(fine.window))
-    ]
+    solid = np.clip(fine.opacity / np.maximum(fine.coverage, 1e-6), 0, 1)
+    hu = solid * fine.hu + (1 - solid) * np.float32(LUNG_HU)
+    axes = (axis.astype(np.float64) for axis in fine.grid.coordinates(fine.window))
+    centre = [float((filled * axis).sum() / total) for axis in axes]
     return TrueLesion(
         label=label,
         lesion_class=lesion.plan.lesion_class,

@@ -9,7 +9,8 @@ from fdglung.errors import ParameterError
 from fdglung.phantom.lesions.distributions import SizeUptake, Spread
 from fdglung.phantom.lesions.drawing import draw_class, draw_disease, profile
 from fdglung.phantom.lesions.plans import LesionPlan, Sign, Station, Zone
-from fdglung.phantom.lesions.profiles import PROFILES, SIGNS_BY_FORM, subtypes
+from fdglung.phantom.lesions.profiles import PROFILES, subtypes
+from fdglung.phantom.lesions.subtype import SIGNS_BY_FORM
 from fdglung.phantom.lesions.tables import profile_tables
 from fdglung.phantom.study import LesionClass
 from tests.cases import ROOT
@@ -96,7 +97,9 @@ def test_uptake_of_lung_cancer_rises_with_size_as_published(adenocarcinomas):
 
 def test_volumes_of_malt_lymphoma_are_those_published():
     # MTV 15.9 +- 17.6 ml in 29 lesions; the standard error of their mean is 3.3 ml
-    diameter = np.concatenate([profile("MALT lymphoma").sizes.draw(np.random.default_rng(i), 1)[0] for i in range(3000)])
+    diameter = np.concatenate(
+        [profile("MALT lymphoma").sizes.draw(np.random.default_rng(i), 1)[0] for i in range(3000)]
+    )
     volume = np.pi / 6 * diameter**3 / 1000
     assert volume.mean() == pytest.approx(15.9, abs=3.3)
 
@@ -252,7 +255,8 @@ def test_unknown_names_are_errors_that_name_the_parameter():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("diameter_mm", 1.0), ("suv_max", -1.0), ("hu", 4000.0), ("texture", 0.7), ("diameter_mm", None)]
+    ("name", "value"),
+    [("diameter_mm", 1.0), ("suv_max", -1.0), ("hu", 4000.0), ("texture", 0.7), ("diameter_mm", None)],
 )
 def test_figures_of_a_plan_outside_their_range_name_the_attribute(name, value):
     figures = {"diameter_mm": 20.0, "suv_max": 5.0, "hu": 40.0, "texture": 0.1, name: value}

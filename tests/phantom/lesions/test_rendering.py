@@ -88,14 +88,15 @@ def test_a_confined_sphere_has_the_volume_of_a_cap():
     cap = math.pi * height**2 * (3 * radius - height) / 3 / 1000
 
     def below(x, y, z):
-        return np.broadcast_to(z < cut, np.broadcast_shapes(x.shape, y.shape, z.shape)).astype(np.float32)
+        edge = np.clip(0.5 - (z - cut) / 1.2, 0, 1)
+        return np.broadcast_to(edge, np.broadcast_shapes(x.shape, y.shape, z.shape)).astype(np.float32)
 
-    fine = Grid((-16.0, -16.0, -16.0), (0.5, 0.5, 0.5), (65, 65, 65))
+    fine = Grid((-20.25, -20.25, -20.25), (0.5, 0.5, 0.5), (82, 82, 82))
     assert volume(render(round_body, fine, confine=below)) == pytest.approx(ball_ml(radius) - cap, rel=0.01)
     exact = volume(render(one, fine, confine=below))
     for offset in (0.0, 1.3, 2.6):
         grid = Grid((-26.0, -26.0, -26.0 + offset), (4.0, 4.0, 4.0), (14, 14, 14))
-        assert volume(render(one, grid, confine=below)) == pytest.approx(exact, rel=0.012)
+        assert volume(render(one, grid, confine=below)) == pytest.approx(exact, rel=0.006)
 
 
 def test_an_array_confines_as_a_function_does():
@@ -120,11 +121,17 @@ def test_breathing_moves_the_whole_lesion():
     assert (still.hu * still.opacity) == pytest.approx(moved.hu * moved.opacity, abs=3)
 
 
-@pytest.mark.parametrize("signs", [(), (Sign.NECROSIS,), (Sign.CAVITY,)])
-@pytest.mark.parametrize("form", [Form.SOLID, Form.PART_SOLID])
-def test_the_hottest_part_has_the_suv_max_of_the_plan(signs, form):
-    if form == Form.PART_SOLID and signs:
-        pytest.skip("a part-solid lesion has neither")
+@pytest.mark.parametrize(
+    ("form", "signs"),
+    [
+        (Form.SOLID, ()),
+        (Form.SOLID, (Sign.NECROSIS,)),
+        (Form.SOLID, (Sign.CAVITY,)),
+        (Form.PART_SOLID, ()),
+        (Form.GROUND_GLASS, ()),
+    ],
+)
+def test_the_hottest_part_has_the_suv_max_of_the_plan(form, signs):
     for seed in range(5):
         shown = render_fine(lesion(30.0, signs=signs, form=form, seed=seed, texture=0.15))
         hottest = shown.suv[shown.coverage > 0.5].max()
@@ -137,21 +144,21 @@ def test_texture_is_the_coefficient_of_variation_of_the_uptake():
     for seed in range(12):
         shown = render_fine(lesion(40.0, seed=seed, texture=0.1))
         inside = shown.suv[shown.coverage == 1]
-        # in units of SUVmax, to which the mottle is scaled
-        ratios.append(inside.std() / 8.0)
-    assert np.mean(ratios) == pytest.approx(0.1, rel=0.15)
+        ratios.append(inside.std() / inside.mean())
+    assert ratios == pytest.approx([0.1] * 12, rel=0.12)
     even = render_fine(lesion(40.0, texture=0.0))
     assert even.suv[even.coverage > 0].std() < 1e-5
 
 
 def test_necrosis_is_dark_and_cold_and_a_cavity_is_air():
     plain, necrotic, hollow = (lesion(40.0, signs=signs) for signs in ((), (Sign.NECROSIS,), (Sign.CAVITY,)))
-    centre = tuple(int(round((0.0 - o) / s)) for o, s in zip(CT.origin_mm, CT.spacing_mm, strict=True))[::-1]
+    centre = tuple(round((0.0 - o) / s) for o, s in zip(CT.origin_mm, CT.spacing_mm, strict=True))[::-1]
     assert painted(plain)[centre] == pytest.approx(40, abs=20)
     assert painted(necrotic)[centre] == pytest.approx(16, abs=12)
     assert painted(hollow)[centre] < -900
     means = [true_lesion(one, render_fine(one), 1, "1.2").suv_mean for one in (plain, necrotic, hollow)]
-    assert means[0] > means[1] > means[2]
+    # cores take at least half of the radius, so an eighth of the volume
+    assert means[0] > 1.1 * max(means[1:])
 
 
 def test_signs_change_what_they_name():
@@ -187,7 +194,7 @@ def test_a_real_bronchus_becomes_the_air_bronchogram():
     base = lesion(40.0, signs=(Sign.AIR_BRONCHOGRAM,), centre=(0.0, 0.0, 0.0))
     one = PlacedLesion(base.plan, base.centre_mm, 20.0, "x", hilum_mm=base.hilum_mm, bronchi=(through,))
     ct = painted(one)
-    row = ct[20, int(round((-2 + 62) / 0.98))]
+    row = ct[20, round((-2 + 62) / 0.98)]
     inside = np.abs(CT.origin_mm[0] + 0.98 * np.arange(128)) < 12
     assert row[inside].max() < -500
 
