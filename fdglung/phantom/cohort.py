@@ -273,9 +273,10 @@ _STOPPED: list[int] = []
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _STOPPED.append(number)
     # Ctrl-C reaches workers twice, from the terminal and from the parent: the second must not break off the cleaning
-    if len(_STOPPED) == 1:
+    is_first = not _STOPPED
+    _STOPPED.append(number)
+    if is_first:
         sys.exit(1)
 
 

@@ -47,5 +47,7 @@ def make_slowly(**options):
     """As `make_small`, but leave a note and wait: for tests that interrupt."""
     note = Path(os.environ["FDGLUNG_TEST_NOTES"]) / f"{options['seed']}"
     note.touch()
-    time.sleep(60)
+    # in small steps, as a study is made: a signal that another thread takes does not wake the one that sleeps
+    for _ in range(1200):
+        time.sleep(0.05)
     return make_small(**options)
