@@ -11,7 +11,7 @@ import time
 import pytest
 
 from fdglung import RESEARCH_NOTICE, cli
-from fdglung.phantom import simple_thorax, write_dicom
+from tests.simple_thorax import simple_thorax, write_dicom
 from tests.cases import ROOT
 
 PATIENT = "SYNTHETIC^PHANTOM"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fdglung import cli
-from fdglung.phantom import simple_thorax, write_dicom
+from tests.simple_thorax import simple_thorax, write_dicom
 from tests.cases import ROOT
 
 

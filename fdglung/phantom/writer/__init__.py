@@ -3,7 +3,6 @@
 from fdglung.phantom.writer.dicom import BROKEN_RULES, write_dicom_study
 from fdglung.phantom.writer.nifti import write_nifti_study
 from fdglung.phantom.writer.quirks import Quirk, fitting_quirks
-from fdglung.phantom.writer.simple import write_dicom
 from fdglung.phantom.writer.truth import Truth, read_truth
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "Truth",
     "fitting_quirks",
     "read_truth",
-    "write_dicom",
     "write_dicom_study",
     "write_nifti_study",
 ]

@@ -10,9 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from fdglung.errors import ParameterError
-from fdglung.phantom import thorax
+from tests.simple_thorax import thorax
 from fdglung.phantom.shapes import Array, Grid, ball_coverage, coverage, paint
-from fdglung.phantom.vessels import lung_vessels
+from tests.simple_thorax.vessels import lung_vessels
 
 CT_FIELD_MM = 500.0
 PET_FIELD_MM = 600.0
@@ -25,7 +25,7 @@ class SphereLesion:
     Attributes
     ----------
     centre_mm
-        Patient coordinates (LPS) in mm; see `fdglung.phantom.thorax` for where things lie.
+        Patient coordinates (LPS) in mm; see `tests.simple_thorax.thorax` for where things lie.
     radius_mm
         Radius in mm.
     suv

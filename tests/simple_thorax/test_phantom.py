@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from fdglung.errors import ParameterError
-from fdglung.phantom import DEFAULT_LESIONS, SphereLesion, simple_thorax
+from tests.simple_thorax import DEFAULT_LESIONS, SphereLesion, simple_thorax
 
 SMALL = {"ct_matrix": 128, "slice_spacing_mm": 4.0}
 

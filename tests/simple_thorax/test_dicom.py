@@ -12,8 +12,8 @@ import pytest
 import SimpleITK as sitk
 
 from fdglung.errors import OutputExistsError, OutputWriteError
-from fdglung.phantom import SphereLesion, simple_thorax, write_dicom
-from fdglung.phantom.writer import simple as writer_module
+from tests.simple_thorax import SphereLesion, simple_thorax, write_dicom
+from tests.simple_thorax import dicom as writer_module
 
 SMALL = {"ct_matrix": 64, "pet_matrix": 64, "slice_spacing_mm": 8.0}
 

@@ -20,7 +20,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, PositronEmission
 
 from fdglung import __version__
 from fdglung.errors import OutputExistsError, OutputWriteError
-from fdglung.phantom.simple import Phantom
+from tests.simple_thorax.phantom import Phantom
 
 WEIGHT_KG = 72.0
 HEIGHT_M = 1.74

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fdglung.phantom.shapes import Solid, capsule
-from fdglung.phantom.thorax import LEFT, RIGHT, lung
+from tests.simple_thorax.thorax import LEFT, RIGHT, lung
 
 _HILA = {RIGHT: (-40.0, 8.0, -22.0), LEFT: (50.0, 16.0, -18.0)}
 _MURRAY = 2.9

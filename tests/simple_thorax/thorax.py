@@ -105,7 +105,7 @@ def parts(*, myocardium_suv: float, kidney_suv: float, vessels: tuple[Solid, ...
     kidney_suv
         SUVbw of the renal calyces; the cortex has a third of it.
     vessels
-        Lung vessels, as `fdglung.phantom.vessels.lung_vessels` makes them; seen on CT only.
+        Lung vessels, as `tests.simple_thorax.vessels.lung_vessels` makes them; seen on CT only.
 
     """
     yield Part("couch", Solid(_couch, _ALL), -650, None)
