@@ -9,11 +9,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from fdglung.phantom.anatomy.heart import shape as shape_of_heart
 from fdglung.phantom.anatomy.heart import spline
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.lobes import lobes
 from fdglung.phantom.anatomy.lung_shape import lung_shape
-from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, spread, with_stops
+from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, rooted, spread, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
@@ -38,8 +39,8 @@ SEGMENTS: tuple[tuple[str, Organ, tuple[float, float, float], tuple[float, float
     ("right B1 apical", _RUL, (-46, 15, -10), (-50, 20, 60)),
     ("right B2 posterior", _RUL, (-46, 16, -11), (-80, 55, 20)),
     ("right B3 anterior", _RUL, (-46, 13, -12), (-75, -40, 5)),
-    ("right B4 lateral", _RML, (-52, -6, -56), (-105, -25, -75)),
-    ("right B5 medial", _RML, (-52, -8, -57), (-62, -62, -85)),
+    ("right B4 lateral", _RML, (-57, -4, -55), (-105, -25, -75)),
+    ("right B5 medial", _RML, (-57, -6, -56), (-72, -60, -85)),
     ("right B6 superior", _RLL, (-37, 26, -48), (-65, 70, -20)),
     ("right B7 medial basal", _RLL, (-42, 32, -70), (-42, 20, -115)),
     ("right B8 anterior basal", _RLL, (-45, 33, -74), (-100, 0, -110)),
@@ -47,10 +48,10 @@ SEGMENTS: tuple[tuple[str, Organ, tuple[float, float, float], tuple[float, float
     ("right B10 posterior basal", _RLL, (-47, 38, -80), (-65, 75, -135)),
     ("left B1+2 apicoposterior", _LUL, (61, 8, -6), (60, 35, 50)),
     ("left B3 anterior", _LUL, (62, 3, -12), (80, -45, 5)),
-    ("left B4 superior lingular", _LUL, (66, -4, -36), (112, -25, -45)),
-    ("left B5 inferior lingular", _LUL, (66, -6, -38), (92, -60, -75)),
+    ("left B4 superior lingular", _LUL, (71, -2, -33), (112, -25, -45)),
+    ("left B5 inferior lingular", _LUL, (71, -4, -35), (104, -56, -66)),
     ("left B6 superior", _LLL, (49, 28, -42), (72, 72, -22)),
-    ("left B8 anteromedial basal", _LLL, (54, 34, -68), (98, 5, -115)),
+    ("left B8 anteromedial basal", _LLL, (56, 34, -68), (102, 8, -112)),
     ("left B9 lateral basal", _LLL, (55, 38, -74), (115, 42, -118)),
     ("left B10 posterior basal", _LLL, (55, 40, -76), (74, 75, -135)),
 )
@@ -63,11 +64,11 @@ _STEMS: tuple[tuple[int, tuple[tuple[float, float, float], ...], tuple[float, ..
     (0, ((-25, 18, -18), (-31, 19, -30), (-35, 20, -42)), (6.0, 5.4, 5.2)),
     (0, ((0, 13, 4), (14, 16, -8), (30, 19, -17), (44, 20, -24)), (7.4, 6.6, 6.2, 6.0)),
     (_RUL, ((-23, 17, -15), (-34, 16, -12), (-46, 15, -11)), (5.2, 4.8, 4.4)),
-    (_RML, ((-35, 19, -42), (-43, 8, -50), (-52, -6, -56)), (4.0, 3.6, 3.3)),
+    (_RML, ((-35, 19, -42), (-46, 8, -49), (-57, -4, -55)), (4.0, 3.6, 3.3)),
     (_RLL, ((-35, 20, -42), (-38, 26, -55), (-42, 32, -68), (-47, 37, -79)), (5.0, 4.7, 4.2, 3.3)),
     (_LUL, ((44, 20, -24), (54, 12, -21), (60, 6, -16)), (5.2, 4.8, 4.5)),
     (_LUL, ((60, 6, -16), (61, 7, -10), (61, 8, -5)), (4.2, 3.8, 3.4)),
-    (_LUL, ((58, 8, -18), (62, 2, -27), (66, -4, -36)), (3.9, 3.5, 3.2)),
+    (_LUL, ((58, 8, -18), (64, 3, -26), (71, -2, -34)), (3.9, 3.5, 3.2)),
     (_LLL, ((44, 20, -24), (47, 26, -38), (52, 32, -58), (55, 39, -76)), (5.2, 4.9, 4.2, 3.3)),
 )
 """Main, intermediate and lobar bronchi: lobe, centres and lumen radii in mm."""
@@ -120,7 +121,7 @@ def bronchi(subject: Subject, frame: BodyFrame) -> Tree:
     Lumina follow Weibel's model A: 18 mm (trachea), 12, 8, 6, 4.5, 3.5, 2.8 mm in diameter by generation.
     """
     tree = _bronchi(subject)
-    return tree.kept(inside(subject, frame, tree, margin_mm=2.0) | (tree.segments < 0))
+    return rooted(tree.kept(inside(subject, frame, tree, margin_mm=0.5) | (tree.segments < 0)))
 
 
 def inside(subject: Subject, frame: BodyFrame, tree: Tree, *, margin_mm: float) -> npt.NDArray[np.bool_]:
@@ -128,8 +129,11 @@ def inside(subject: Subject, frame: BodyFrame, tree: Tree, *, margin_mm: float) 
     shape = lung_shape(subject, frame.breath)
     ends = frame.moved(tree.stops)
     depth = np.where(tree.stops[:, 0] < 0, shape.depth(RIGHT, ends), shape.depth(LEFT, ends))
-    central = np.linalg.norm((np.abs(tree.stops) - np.array((45, 10, 30))) / np.array((22, 32, 55)), axis=1) < 1
-    return (depth > margin_mm + tree.end_radii) | central
+    central = np.linalg.norm((np.abs(tree.stops) - np.array((45, 10, 30))) / np.array((26, 40, 64)), axis=1) < 1
+    # the heart is larger or turned in some: what would run through it is left out
+    heart = shape_of_heart(subject).envelope.distance(*(axis.astype(np.float32) for axis in tree.stops.T))
+    free = (tree.lobes == 0) | (heart > tree.end_radii)
+    return ((depth > margin_mm + tree.end_radii) | central) & free
 
 
 @lru_cache(maxsize=8)
@@ -205,7 +209,10 @@ def _bronchi(subject: Subject) -> Tree:
         before = np.where(tree.branches.parents >= 0, lumen[tree.branches.parents], lumen)
         grown = pieces(tree.branches, np.minimum(before, 1.15 * lumen), 0.95 * lumen, tree.lobe, tree.segment)
         trees.append(grown.kept(grown.end_radii >= SMALLEST_LUMEN_MM))
-        # the stem of a segment starts at the end of the lobe's: the way between is short
+        # from the nearest point of the lobe's bronchus to where the segment's starts
+        ways = np.vstack([stem.stops for stem in trees[: len(_STEMS)] if stem.lobes[0] == tree.lobe])
+        near = ways[np.argmin(np.linalg.norm(ways - tree.origin, axis=1))]
+        trees.append(line(np.array([near, tree.origin]), np.full(2, lumen[0]), tree.lobe, tree.segment))
     return joined(trees)
 
 

@@ -105,8 +105,17 @@ def _shape(subject: Subject, breath: float) -> LungShape:
         other = half - np.float32(side) * (x - centre)
         taken = smooth_intersection(other, -middle, 6)
         field = smooth_intersection(smooth_intersection(room, taken, 5), floor, 4)
-        fields[side] = np.ascontiguousarray(field, np.float32)
+        fields[side] = _largest(np.ascontiguousarray(field, np.float32))
     return LungShape(fields)
+
+
+def _largest(field: Array) -> Array:
+    """Leave out islands: what hangs together with the most stays."""
+    marked, count = ndimage.label(field < 0)
+    if count > 1:
+        most = 1 + int(np.argmax(np.bincount(marked.ravel())[1:]))
+        field[(marked > 0) & (marked != most)] = 1.0
+    return field
 
 
 def _join(field: Array, solid: Solid, axes: tuple[Array, Array, Array], blend: float) -> None:
@@ -148,7 +157,7 @@ def _mediastinum(subject: Subject) -> Iterator[tuple[Solid, bool, float]]:
     yield Solid(_spine, ((-60.0, 60.0), (20.0, 125.0), (-260.0, 130.0))), False, 8
     envelope = heart.shape(subject).envelope
     yield Solid(lambda x, y, z: envelope.distance(x, y, z) - np.float32(1.5), envelope.box), True, 10
-    core = Solid(_core, ((-40.0, 40.0), (-45.0, 50.0), (-75.0, 125.0)))
+    core = Solid(_core, ((-40.0, 40.0), (-45.0, 50.0), (-75.0, 150.0)))
     yield Solid(lambda x, y, z: core.distance(x, y, z) - np.float32(more), core.box), True, 10
     size = float(np.clip(14 + 0.9 * (subject.body_mass_index - 22) + rng.normal(0, 3), 6, 30))
     for side in (RIGHT, LEFT):
@@ -219,5 +228,5 @@ def _core(x: Array, y: Array, z: Array) -> Array:
     wide = np.float32(24) - np.float32(6) * np.clip((z - 40) / 60, 0, 1)
     deep = np.float32(28) - np.float32(8) * np.clip((z - 40) / 60, 0, 1)
     flat = oval(x - np.float32(1), y + np.float32(2), wide + 0 * z, deep + 0 * z)
-    ends = np.abs(z - np.float32(25)) - np.float32(85)
+    ends = np.abs(z - np.float32(40)) - np.float32(100)
     return smooth_intersection(flat, np.broadcast_to(ends, flat.shape), 20)

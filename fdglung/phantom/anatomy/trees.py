@@ -50,6 +50,19 @@ def joined(trees: list[Tree]) -> Tree:
     return Tree(*(np.concatenate([getattr(tree, item.name) for tree in trees]) for item in fields(Tree)))
 
 
+def rooted(tree: Tree) -> Tree:
+    """Leave out the pieces of segments that no longer start at the end of another piece."""
+    stops = np.round(tree.stops, 3)
+    starts = np.round(tree.starts, 3)
+    kept = np.ones(len(tree), bool)
+    while True:
+        ends = {tuple(point) for point in stops[kept]} | {tuple(p) for p in starts[kept & (tree.segments < 0)]}
+        lost = np.array([kept[n] and tree.segments[n] >= 0 and tuple(starts[n]) not in ends for n in range(len(tree))])
+        if not lost.any():
+            return tree.kept(kept)
+        kept &= ~lost
+
+
 def line(points: npt.ArrayLike, radii: npt.ArrayLike, lobe: Organ | int = 0, segment: int = -1) -> Tree:
     """Return a line of points (n, 3) with radii (n,) as a tree without branches."""
     p, r = np.asarray(points, np.float64), np.asarray(radii, np.float64)
@@ -98,7 +111,7 @@ def grow(
     tips: Points,
     rng: np.random.Generator,
     *,
-    reach: float = 0.30,
+    reach: float = 0.24,
     longest_mm: float = 22.0,
 ) -> Branches:
     """Grow a tree to its tips.
@@ -133,7 +146,7 @@ def grow(
         way = middle - start
         length = float(np.sqrt(way @ way))
         if len(group) > 1:
-            part = min(reach if len(group) > 3 else 0.45, longest_mm / max(length, 1e-6))
+            part = min(reach if len(group) > 3 else 0.25, longest_mm / max(length, 1e-6))
             stop = start + part * way + 0.03 * length * part * wobble[number]
         else:
             stop = group[0]

@@ -66,7 +66,7 @@ def test_branches_fork_at_the_published_angle():
         way /= np.linalg.norm(way, axis=1, keepdims=True)
         cosine = (way[1:] * way[tree.branches.parents[1:]]).sum(axis=1)
         angles.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
-    assert np.mean(np.concatenate(angles)) == pytest.approx(28.2, abs=12)
+    assert np.mean(np.concatenate(angles)) == pytest.approx(28.2, abs=5)
 
 
 def test_each_lung_holds_the_branches_that_a_ct_shows():
