@@ -10,8 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from fdglung.errors import ParameterError
+from fdglung.phantom.shapes import Array, Grid, ball_coverage
 from tests.simple_thorax import thorax
-from fdglung.phantom.shapes import Array, Grid, ball_coverage, coverage, paint
+from tests.simple_thorax.painting import coverage, paint
 from tests.simple_thorax.vessels import lung_vessels
 
 CT_FIELD_MM = 500.0

@@ -4,7 +4,6 @@ import json
 import math
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pydicom
@@ -157,14 +156,3 @@ def test_a_full_disk_leaves_nothing_half_written(phantom, tmp_path, monkeypatch)
         write_dicom(phantom, tmp_path / "study")
     assert len(written) == 3
     assert not list(tmp_path.rglob("*.*"))
-
-
-def test_the_command_line_writes_a_study_and_names_what_is_wrong(tmp_path):
-    command = [sys.executable, "-m", "fdglung.phantom", str(tmp_path / "demo")]
-    wrong = subprocess.run([*command, "--seed", "-3"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2
-    assert "ParameterError: seed" in wrong.stderr
-    assert not (tmp_path / "demo").exists()
-    assert subprocess.run([*command, "--seed", "3"], capture_output=True, text=True, check=False).returncode == 0
-    assert json.loads((tmp_path / "demo" / "truth.json").read_text())["parameters"]["seed"] == 3
-    assert len(list((tmp_path / "demo" / "dicom" / "ct").iterdir())) == 122

@@ -20,8 +20,8 @@ from fdglung.phantom.shapes import (
     profile,
     smooth_intersection,
     smooth_union,
-    tube,
 )
+from tests.simple_thorax.painting import tube
 
 BOTTOM_MM, TOP_MM = -240.0, 158.0
 """The phantom is defined between the upper kidneys and the base of the neck."""

@@ -138,9 +138,7 @@ def _noisy(image: Tensor, square: Grid, response: Response, known: Information, 
     return mean * (field * spread.sqrt() - spread / 2).exp()
 
 
-def _correlated(
-    square: Grid, response: Response, rate: float, *, rng: np.random.Generator, device: object
-) -> Tensor:
+def _correlated(square: Grid, response: Response, rate: float, *, rng: np.random.Generator, device: object) -> Tensor:
     """Normal noise of unit variance with the reconstruction's correlation."""
     import torch
 

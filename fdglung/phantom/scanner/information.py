@@ -106,9 +106,7 @@ def information(
     weight = projector.back_squared((each * corrected) ** 2 / expected.clamp_min(_TINY)) / unit
     seen = lines.back_squared(each * corrected) / unit
     rate = weight / (math.pi * seen.clamp_min(_TINY)) / 10
-    around = gridding.smooth(
-        x, grid.spacing_mm, _wide(_NEIGHBOURHOOD_MM), reach_mm=_NEIGHBOURHOOD_MM
-    ).clamp_min(0)
+    around = gridding.smooth(x, grid.spacing_mm, _wide(_NEIGHBOURHOOD_MM), reach_mm=_NEIGHBOURHOOD_MM).clamp_min(0)
     there = x > 0.25 * x[x > 0].mean() if bool((x > 0).any()) else x >= 0
     return Information(grid, weight, rate, around, float((rate * x)[there].median()))
 
@@ -122,7 +120,11 @@ def _coarse(square: Grid) -> Grid:
     middle = [square.origin_mm[i] + square.spacing_mm[i] * (square.size[i] - 1) / 2 for i in range(3)]
     slices = max(1, math.ceil(square.size[2] * square.spacing_mm[2] / step))
     step = square.size[2] * square.spacing_mm[2] / slices
-    origin = [middle[0] - (size - 1) / 2 * pixel, middle[1] - (size - 1) / 2 * pixel, middle[2] - (slices - 1) / 2 * step]
+    origin = [
+        middle[0] - (size - 1) / 2 * pixel,
+        middle[1] - (size - 1) / 2 * pixel,
+        middle[2] - (slices - 1) / 2 * step,
+    ]
     return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, step), (size, size, slices))
 
 
