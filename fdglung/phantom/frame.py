@@ -13,8 +13,9 @@ Points = npt.NDArray[np.float64]
 
 CANONICAL_HEIGHT_CM = 176.0
 CANONICAL_BREATH = 0.9
-DOME_EXCURSION_MM = 95.0
-"""Way of the diaphragm's domes from residual volume to total lung capacity (round figure)."""
+DOME_EXCURSION_MM = 115.0
+"""Scale of the way that organs take with the diaphragm; its domes take about 85 mm from residual volume to total lung
+capacity (round figure)."""
 
 _CONTROL_MM = 75.0
 _CONTROL_LOW = np.array((-375.0, -300.0, -750.0))
@@ -42,7 +43,7 @@ class BodyFrame:
         bmi = subject.body_mass_index
         own = np.clip(rng.standard_normal(3), -2, 2)
         across = float(height**0.6 * (1.0 if male else 0.94) * (1 + 0.03 * own[0]))
-        deep = float(height**0.5 * (1.0 if male else 0.92) * (1 + 0.04 * own[1]))
+        deep = float(height**0.5 * (1.0 if male else 0.95) * (1 + 0.04 * own[1]))
         fat = float(np.clip(bmi - 24, -6, 16))
         deep_belly = deep * (1 + 0.030 * fat * (1.15 if male else 0.9))
         across_belly = across * (1 + 0.015 * fat)
@@ -53,7 +54,7 @@ class BodyFrame:
         head = 0.5 + 0.5 * height
         ends = (across * hips, across * hips, 0.5 * (across + across_belly), across_belly)
         x_scale = (*ends, across * (1 + 0.006 * fat), across * chest, across, head, head)
-        y_scale = (deep, deep, deep_belly, deep_belly, deep * (1 + 0.012 * fat), deep * chest**2, deep, head, head)
+        y_scale = (deep, deep, deep_belly, deep_belly, deep * (1 + 0.012 * fat), deep * chest**1.8, deep, head, head)
         self._x_scale = profile(heights, x_scale, smooth_mm=50)
         self._y_scale = profile(heights, y_scale, smooth_mm=50)
         self._z_scale = float(height**0.95 * (1 + 0.015 * own[2]))
@@ -140,7 +141,7 @@ class BodyFrame:
         return bent
 
 
-_follows_diaphragm = profile((-460, -420, -260, -150, -40, 20, 55), (0, 0.06, 0.9, 1, 1, 0.25, 0), smooth_mm=30)
+_follows_diaphragm = profile((-460, -425, -285, -150, -40, 20, 55), (0, 0.06, 0.97, 1, 1, 0.25, 0), smooth_mm=30)
 """Share of the diaphragm's way that an organ takes, by height."""
 
 

@@ -158,8 +158,8 @@ def breasts(subject: Subject, body: Habitus) -> tuple[Solid, ...]:
     made = []
     for side in (RIGHT, LEFT):
         one = size * float(rng.normal(1, 0.03))
-        centre = (side * (90 + aside), -86 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
-        made.append(ellipsoid(centre, (70 * one, 48 * one, 70 * one), axis=(side * 0.06, 0.05, 1)))
+        centre = (side * (95 + aside), -82 + 4 * (1 - size), -38 + float(rng.normal(0, 3)))
+        made.append(ellipsoid(centre, (46 * one, 74 * one, 72 * one), axis=(side * 0.06, 0.05, 1)))
     return tuple(made)
 
 

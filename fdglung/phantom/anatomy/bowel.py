@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from fdglung.phantom.anatomy.room import STEP_MM, Place, Room, Shape, bounds, fitted, ripple, spline
 from fdglung.phantom.organs import Organ, Tissue
@@ -91,6 +92,7 @@ def reserve(subject: Subject, room: Room) -> ColonLine:
     knots[5:10, 2] -= sag * np.array((0.3, 0.9, 1.0, 0.8, 0.3))
     knots[16:20] += rng.normal(0, 9, (4, 3)) * (1, 0.6, 1)
     points, radii = spline(knots, wide * np.exp(0.12 * rng.standard_normal(len(wide))), 3)
+    points = _within(points, room)
     # haustra: sacs a few centimetres apart, absent from the rectum
     length = np.arange(len(points)) * 3.0
     beat = np.cumsum(2 * np.pi * 3 / (30 + 7 * np.sin(length / 61 + rng.uniform(0, 6))))
@@ -104,6 +106,16 @@ def reserve(subject: Subject, room: Room) -> ColonLine:
 
 
 _CORE_MM = 9.0
+
+
+def _within(points: npt.NDArray[np.float64], room: Room) -> npt.NDArray[np.float64]:
+    """Draw a course in from the wall, to where its core has room."""
+    wall = room.field(room.bound)
+    for _ in range(16):
+        near = wall(*points.T.astype(np.float32)) > -_CORE_MM
+        points = np.where(near[:, None], points - 0.04 * (points - np.array((0, -10, 0))) * (1, 1, 0), points)
+        points = ndimage.gaussian_filter1d(points, 1.0, axis=0, mode="nearest")
+    return points
 
 
 def _colon(room: Room, line: ColonLine, volume_ml: float) -> tuple[Shape, tuple[Array, ...]]:

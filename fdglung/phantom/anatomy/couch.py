@@ -48,7 +48,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
 def back_mm(subject: Subject, frame: BodyFrame) -> float:
     """Return the hindmost y of the trunk's skin in patient space, in mm."""
     surface = BodySurface(subject)
-    grid = Grid((-150.0, 40.0, -480.0), (10.0, 3.0, 12.0), (31, 90, 52))
+    grid = Grid((-150.0, 40.0, -540.0), (10.0, 3.0, 8.0), (31, 90, 85))
     skin = surface.skin(*frame.coordinates(grid))
     # between the voxels where the distance changes sign
     rows = np.nonzero((skin <= 0).any(axis=(0, 2)))[0]

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from fdglung.phantom.anatomy import abdomen, landmarks, liver
-from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.frame import DOME_EXCURSION_MM, BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Volumes, rasterise
 from fdglung.phantom.shapes import Grid
@@ -181,8 +181,9 @@ def test_the_stouter_have_more_visceral_fat():
 def test_breathing_out_lifts_the_liver_and_leaves_its_volume():
     low, high = (Subject("M", 45, 176, 75, breath, shape_seed=1) for breath in (0.7, 0.3))
     rise = centre(high, Organ.LIVER)[2] - centre(low, Organ.LIVER)[2]
-    assert rise == pytest.approx(0.4 * 75, abs=6)
-    assert volume_ml(high, Organ.LIVER) == pytest.approx(volume_ml(low, Organ.LIVER), rel=0.04)
+    assert rise == pytest.approx(0.4 * DOME_EXCURSION_MM, abs=6)
+    # the lower chest, in which its upper third lies, narrows by a tenth
+    assert volume_ml(high, Organ.LIVER) == pytest.approx(volume_ml(low, Organ.LIVER), rel=0.07)
     lowest = abs(centre(high, Organ.URINARY_BLADDER)[2] - centre(low, Organ.URINARY_BLADDER)[2])
     assert lowest < 4
 
