@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fdglung.phantom.scanner import gridding
 from fdglung.phantom.scanner.catalogue import Reconstruction, Scanner
 from fdglung.phantom.scanner.noise import Noise, background
-from fdglung.phantom.scanner.projector import Projector, tof_fwhm_mm
+from fdglung.phantom.scanner.projector import Projector, tof_mm
+from fdglung.phantom.scanner.resolution import gaussian
 from fdglung.phantom.shapes import Grid
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def information(
     grid = _coarse(square)
     x = gridding.resample(activity, activity_grid, grid).clamp_min(0)
     attenuation = gridding.resample(mu, square, grid).clamp_min(0)
-    tof = tof_fwhm_mm(scanner.tof_ps) if reconstruction.tof and scanner.tof_ps is not None else None
+    tof = tof_mm(scanner, reconstruction)
     pixel = grid.spacing_mm[0]
     projector = Projector(grid.size[0], pixel, _VIEWS, tof)
     lines = Projector(grid.size[0], pixel, _VIEWS)
@@ -100,14 +101,14 @@ def information(
             scatter_fraction=scanner.scatter_fraction,
             randoms_ratio=noise.randoms_ratio,
             bin_mm=pixel,
-            bins_mm=projector.bin_length_mm,
+            length_mm=projector.bin_length_mm,
         )
     unit = (pixel / 10) * math.pi  # of a bin, in cm and radian, times the views
     weight = projector.back_squared((each * corrected) ** 2 / expected.clamp_min(_TINY)) / unit
     seen = lines.back_squared(each * corrected) / unit
     rate = weight / (math.pi * seen.clamp_min(_TINY)) / 10
     around = gridding.smooth(
-        x, grid.spacing_mm, _wide(_NEIGHBOURHOOD_MM), reach_mm=_NEIGHBOURHOOD_MM
+        x, grid.spacing_mm, gaussian((_NEIGHBOURHOOD_MM, _NEIGHBOURHOOD_MM)), reach_mm=_NEIGHBOURHOOD_MM
     ).clamp_min(0)
     there = x > 0.25 * x[x > 0].mean() if bool((x > 0).any()) else x >= 0
     return Information(grid, weight, rate, around, float((rate * x)[there].median()))
@@ -122,11 +123,9 @@ def _coarse(square: Grid) -> Grid:
     middle = [square.origin_mm[i] + square.spacing_mm[i] * (square.size[i] - 1) / 2 for i in range(3)]
     slices = max(1, math.ceil(square.size[2] * square.spacing_mm[2] / step))
     step = square.size[2] * square.spacing_mm[2] / slices
-    origin = [middle[0] - (size - 1) / 2 * pixel, middle[1] - (size - 1) / 2 * pixel, middle[2] - (slices - 1) / 2 * step]
+    origin = [
+        middle[0] - (size - 1) / 2 * pixel,
+        middle[1] - (size - 1) / 2 * pixel,
+        middle[2] - (slices - 1) / 2 * step,
+    ]
     return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, step), (size, size, slices))
-
-
-def _wide(fwhm_mm: float) -> gridding.Transfer:
-    from fdglung.phantom.scanner.resolution import gaussian
-
-    return gaussian((fwhm_mm, fwhm_mm))

@@ -91,7 +91,9 @@ def scan(
     values, where = _activity(activity)
     correction_grid, correction = _mu(hu_or_mu, "hu_or_mu")
     body_grid, attenuation = (correction_grid, correction) if body is None else _mu(body, "body")
-    square = _square(grid, (values, where, _LEAST_SHARE * float(values.max())), (attenuation, body_grid, _LEAST_MU_PER_CM))
+    square = _square(
+        grid, (values, where, _LEAST_SHARE * float(values.max())), (attenuation, body_grid, _LEAST_MU_PER_CM)
+    )
     mu = gridding.resample(attenuation, body_grid, square).clamp_min(0)
     used = mu if body is None else gridding.resample(correction, correction_grid, square).clamp_min(0)
     if not attenuation_corrected:
@@ -148,9 +150,7 @@ def _placed(values: Tensor, square: Grid, grid: Grid) -> Tensor:
     import torch
 
     result = torch.zeros(grid.shape, device=values.device)
-    column, row = (
-        round((square.origin_mm[axis] - grid.origin_mm[axis]) / grid.spacing_mm[axis]) for axis in (0, 1)
-    )
+    column, row = (round((square.origin_mm[axis] - grid.origin_mm[axis]) / grid.spacing_mm[axis]) for axis in (0, 1))
     size = square.size[0]
     left, top = max(0, column), max(0, row)
     right, bottom = min(grid.size[0], column + size), min(grid.size[1], row + size)
