@@ -10,7 +10,6 @@ from fdglung.phantom.scanner import gridding
 from fdglung.phantom.scanner.catalogue import Reconstruction, Scanner
 from fdglung.phantom.scanner.noise import Noise, background
 from fdglung.phantom.scanner.projector import Projector, tof_mm
-from fdglung.phantom.scanner.resolution import gaussian
 from fdglung.phantom.shapes import Grid
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 _PIXEL_MM = 8.0
 _VIEWS = 24
 _TINY = 1e-9
-_NEIGHBOURHOOD_MM = 40.0
+_ACTIVE = 0.25
+_NO_PACE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,20 @@ class Information:
         variance.
     rate
         Pace of convergence in 1/mm over the image's value.
-    neighbourhood
-        Activity around, SUVbw.
-    typical_rate
-        Pace of convergence where the activity is, in 1/mm: the median over it.
 
     """
 
     grid: Grid
     weight: Tensor
     rate: Tensor
-    neighbourhood: Tensor
-    typical_rate: float
+
+    def typical_pace(self, image: Tensor, grid: Grid) -> float:
+        """Pace of convergence in 1/mm where an image (z, y, x) on a grid has activity: the median over it."""
+        values = gridding.resample(image, grid, self.grid).clamp_min(0)
+        if not bool((values > 0).any()):
+            return _NO_PACE
+        there = values > _ACTIVE * values[values > 0].mean()
+        return float((self.rate * values)[there].median())
 
 
 def information(
@@ -107,11 +109,7 @@ def information(
     weight = projector.back_squared((each * corrected) ** 2 / expected.clamp_min(_TINY)) / unit
     seen = lines.back_squared(each * corrected) / unit
     rate = weight / (math.pi * seen.clamp_min(_TINY)) / 10
-    around = gridding.smooth(
-        x, grid.spacing_mm, gaussian((_NEIGHBOURHOOD_MM, _NEIGHBOURHOOD_MM)), reach_mm=_NEIGHBOURHOOD_MM
-    ).clamp_min(0)
-    there = x > 0.25 * x[x > 0].mean() if bool((x > 0).any()) else x >= 0
-    return Information(grid, weight, rate, around, float((rate * x)[there].median()))
+    return Information(grid, weight, rate)
 
 
 def _coarse(square: Grid) -> Grid:

