@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fdglung.phantom.scanner import gridding
 from fdglung.phantom.scanner.catalogue import Reconstruction, Scanner
 from fdglung.phantom.scanner.noise import Noise, background
-from fdglung.phantom.scanner.projector import Projector, tof_fwhm_mm
+from fdglung.phantom.scanner.projector import Projector, tof_mm
 from fdglung.phantom.shapes import Grid
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _PIXEL_MM = 8.0
 _VIEWS = 24
 _TINY = 1e-9
-_NEIGHBOURHOOD_MM = 40.0
+_ACTIVE = 0.25
+_NO_PACE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,20 @@ class Information:
         variance.
     rate
         Pace of convergence in 1/mm over the image's value.
-    neighbourhood
-        Activity around, SUVbw.
-    typical_rate
-        Pace of convergence where the activity is, in 1/mm: the median over it.
 
     """
 
     grid: Grid
     weight: Tensor
     rate: Tensor
-    neighbourhood: Tensor
-    typical_rate: float
+
+    def typical_pace(self, image: Tensor, grid: Grid) -> float:
+        """Pace of convergence in 1/mm where an image (z, y, x) on a grid has activity: the median over it."""
+        values = gridding.resample(image, grid, self.grid).clamp_min(0)
+        if not bool((values > 0).any()):
+            return _NO_PACE
+        there = values > _ACTIVE * values[values > 0].mean()
+        return float((self.rate * values)[there].median())
 
 
 def information(
@@ -82,7 +85,7 @@ def information(
     grid = _coarse(square)
     x = gridding.resample(activity, activity_grid, grid).clamp_min(0)
     attenuation = gridding.resample(mu, square, grid).clamp_min(0)
-    tof = tof_fwhm_mm(scanner.tof_ps) if reconstruction.tof and scanner.tof_ps is not None else None
+    tof = tof_mm(scanner, reconstruction)
     pixel = grid.spacing_mm[0]
     projector = Projector(grid.size[0], pixel, _VIEWS, tof)
     lines = Projector(grid.size[0], pixel, _VIEWS)
@@ -100,15 +103,13 @@ def information(
             scatter_fraction=scanner.scatter_fraction,
             randoms_ratio=noise.randoms_ratio,
             bin_mm=pixel,
-            bins_mm=projector.bin_length_mm,
+            length_mm=projector.bin_length_mm,
         )
     unit = (pixel / 10) * math.pi  # of a bin, in cm and radian, times the views
     weight = projector.back_squared((each * corrected) ** 2 / expected.clamp_min(_TINY)) / unit
     seen = lines.back_squared(each * corrected) / unit
     rate = weight / (math.pi * seen.clamp_min(_TINY)) / 10
-    around = gridding.smooth(x, grid.spacing_mm, _wide(_NEIGHBOURHOOD_MM), reach_mm=_NEIGHBOURHOOD_MM).clamp_min(0)
-    there = x > 0.25 * x[x > 0].mean() if bool((x > 0).any()) else x >= 0
-    return Information(grid, weight, rate, around, float((rate * x)[there].median()))
+    return Information(grid, weight, rate)
 
 
 def _coarse(square: Grid) -> Grid:
@@ -126,9 +127,3 @@ def _coarse(square: Grid) -> Grid:
         middle[2] - (slices - 1) / 2 * step,
     ]
     return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, step), (size, size, slices))
-
-
-def _wide(fwhm_mm: float) -> gridding.Transfer:
-    from fdglung.phantom.scanner.resolution import gaussian
-
-    return gaussian((fwhm_mm, fwhm_mm))

@@ -125,7 +125,7 @@ def axial_sensitivity(z_mm: npt.ArrayLike, scanner: Scanner) -> npt.NDArray[np.f
 
 
 def background(
-    trues: Tensor, *, scatter_fraction: float, randoms_ratio: float, bin_mm: float, bins_mm: float
+    trues: Tensor, *, scatter_fraction: float, randoms_ratio: float, bin_mm: float, length_mm: float
 ) -> Tensor:
     """Expected scatter and randoms beside expected trues.
 
@@ -141,7 +141,7 @@ def background(
         Scatter over scatter and trues.
     randoms_ratio
         Randoms over scatter and trues, of a slice, summed over a window of the length of the lines.
-    bin_mm, bins_mm
+    bin_mm, length_mm
         Width of a bin across, and length of a line that one bin of time of flight takes; of the whole line where
         there is but one.
 
@@ -156,7 +156,7 @@ def background(
     ratio = scatter_fraction / (1 - scatter_fraction)
     scatter *= ratio * whole / scatter.sum(dim=(0, 2, 3), keepdim=True).clamp_min(1e-20)
     every = randoms_ratio * (1 + ratio) * whole / (trues.shape[0] * size)
-    share = 1.0 if trues.shape[2] == 1 else min(1.0, bins_mm / _RANDOMS_WINDOW_MM)
+    share = 1.0 if trues.shape[2] == 1 else min(1.0, length_mm / _RANDOMS_WINDOW_MM)
     return scatter + every * share
 
 

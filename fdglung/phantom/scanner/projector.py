@@ -6,17 +6,24 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fdglung.phantom.scanner.catalogue import Reconstruction, Scanner
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-SPEED_OF_LIGHT_MM_PER_PS = 0.299792458
+_SPEED_OF_LIGHT_MM_PER_PS = 0.299792458
 _FWHM_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))
 _BLOCK_PIXELS = 1_000_000
 
 
-def tof_fwhm_mm(resolution_ps: float) -> float:
-    """Return the FWHM along the line, in mm, of a time resolution in ps: half the way that light goes meanwhile."""
-    return SPEED_OF_LIGHT_MM_PER_PS * resolution_ps / 2
+def tof_mm(scanner: Scanner, reconstruction: Reconstruction) -> float | None:
+    """Return the FWHM of a place along a line in mm, half the way of light in the scanner's time resolution.
+
+    None where the scanner or the reconstruction has no time of flight.
+    """
+    if not reconstruction.tof or scanner.tof_ps is None:
+        return None
+    return _SPEED_OF_LIGHT_MM_PER_PS * scanner.tof_ps / 2
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fdglung.phantom.scanner.catalogue import Reconstruction, Scanner
 from fdglung.phantom.scanner.gridding import Transfer
 from fdglung.phantom.scanner.noise import Noise, axial_sensitivity, background
 from fdglung.phantom.scanner.osem import reconstruct
-from fdglung.phantom.scanner.projector import Projector, tof_fwhm_mm
+from fdglung.phantom.scanner.projector import Projector, tof_mm
 from fdglung.phantom.scanner.resolution import gaussian, intrinsic_blur
 from fdglung.phantom.shapes import Grid
 
@@ -78,12 +78,7 @@ def scan(
     blurred = intrinsic_blur(
         scene.activity, scene.activity_grid, scanner=scanner, axial=reconstruction.psf, uniform=reconstruction.psf
     )
-    fine = Grid(
-        (square.origin_mm[0] - square.spacing_mm[0] / 4, square.origin_mm[1] - square.spacing_mm[1] / 4)
-        + square.origin_mm[2:],
-        (square.spacing_mm[0] / 2, square.spacing_mm[1] / 2, square.spacing_mm[2]),
-        (2 * square.size[0], 2 * square.size[1], square.size[2]),
-    )
+    fine = _finer(square)
     truth = gridding.resample(blurred, scene.activity_grid, fine).clamp_min(0)
     z = square.origin_mm[2] + square.spacing_mm[2] * np.arange(square.size[2])
     sensitivity = torch.from_numpy(axial_sensitivity(z, scanner).astype(np.float32)).to(truth.device)
@@ -115,9 +110,17 @@ def scan(
 
 def projector_of(scanner: Scanner, reconstruction: Reconstruction, square: Grid) -> Projector:
     """Return the projector of a reconstruction: bins as wide as a pixel, 96 views or more that the subsets share."""
-    tof = tof_fwhm_mm(scanner.tof_ps) if reconstruction.tof and scanner.tof_ps is not None else None
     views = reconstruction.subsets * math.ceil(_LEAST_VIEWS / reconstruction.subsets)
-    return Projector(square.size[0], square.spacing_mm[0], views, tof)
+    return Projector(square.size[0], square.spacing_mm[0], views, tof_mm(scanner, reconstruction))
+
+
+def _finer(square: Grid) -> Grid:
+    """The same square in pixels of half the width."""
+    across = square.spacing_mm[0] / _OVERSAMPLING
+    shift = (square.spacing_mm[0] - across) / 2
+    x, y, z = square.origin_mm
+    count = _OVERSAMPLING * square.size[0]
+    return Grid((x - shift, y - shift, z), (across, across, square.spacing_mm[2]), (count, count, square.size[2]))
 
 
 def _after(scanner: Scanner, reconstruction: Reconstruction) -> tuple[float, float]:
@@ -165,7 +168,7 @@ def _block_of_slices(
             scatter_fraction=scanner.scatter_fraction,
             randoms_ratio=noise.randoms_ratio,
             bin_mm=projector.pixel_mm,
-            bins_mm=projector.bin_length_mm,
+            length_mm=projector.bin_length_mm,
         )
         data = torch.empty_like(trues)
         for index, source in enumerate(sources):

@@ -29,7 +29,6 @@ _WIDER = 1.4
 _WIDER_AT_MM = 200.0
 _PIXEL_FWHM = 1.0
 _SHARPENED_PIXELS = 0.65
-_DETAIL_RATE = 2.0
 _LOWEST_FREQUENCY = 1e-5
 _RATES = np.geomspace(1e-6, 1.0, 25)
 
@@ -103,16 +102,14 @@ class Response:
     def detail(self, rate: float) -> Transfer:
         """Transfer function of reconstruction and filter, without that of the detectors where it is not modelled.
 
-        The image's pixels are modelled too wide by the projector's interpolation, which sharpens a little. Detail
-        hotter than its surroundings converges faster: twice the rate is what fits spheres of 3:1 to 10:1 in the
-        reference tier best.
+        The image's pixels are modelled too wide by the projector's interpolation, which sharpens a little.
         """
         after = gaussian((self.reconstruction.filter_fwhm_mm,) * 2)
         sharper = _SHARPENED_PIXELS * self.spacing_mm[0] ** 2 * math.pi**2 / (4 * math.log(2))
         wide = 2 * self.spacing_mm[0]
 
         def transfer(across: Tensor, along: Tensor) -> Tensor:
-            restored = self._restored(across, along, _DETAIL_RATE * rate)
+            restored = self._restored(across, along, rate)
             # no gain beyond what the pixels can hold
             gain = (sharper * across.clamp_max(1 / wide) ** 2).exp()
             return restored * after(across, along) * gain
