@@ -33,6 +33,7 @@ from fdglung.phantom.organs import Organ
 from fdglung.phantom.raster import Volumes, rasterise
 from fdglung.phantom.scanner import pet
 from fdglung.phantom.scanner.ct import scan_ct
+from fdglung.phantom.scanner.mismatch import mismatched_activity
 from fdglung.phantom.scanner.motion import breathe, draw_breathing
 from fdglung.phantom.scanner.noise import Noise
 from fdglung.phantom.shapes import Array, Grid
@@ -196,27 +197,31 @@ def make_study(
         positron_fraction=TRACERS[tracer].positron_fraction,
     )
 
-    def scan(purpose: int, corrected: bool) -> sitk.Image:
+    body = _image(active.hu, grids.activity)
+
+    def scan(purpose: int, seen: sitk.Image, map_used: sitk.Image, **options: Any) -> sitk.Image:
         return pet.scan(
-            moved,
-            ct,
+            seen,
+            map_used,
             scanner=machine,
             reconstruction=method,
             grid=grids.pet,
             noise=noise,
             rng=_rng(seed, purpose),
             tier=tier,
-            attenuation_corrected=corrected,
-            body=body,
+            **options,
         )
 
-    corrected = scan(12, True)
+    if tier == "reference":
+        corrected = scan(12, moved, ct, body=body)
+    else:
+        corrected = scan(12, mismatched_activity(moved, body, ct), ct)
     return SyntheticStudy(
         subject=person,
         acquisition=acquisition,
         ct=ct,
         pet=corrected,
-        pet_nac=scan(13, False) if with_nac else None,
+        pet_nac=scan(13, moved, body, attenuation_corrected=False) if with_nac else None,
         lesions=truth,
         lesion_mask=lesion_mask,
         ct_lesion_mask=ct_lesion_mask,

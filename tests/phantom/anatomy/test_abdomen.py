@@ -195,7 +195,7 @@ def test_bowel_uptake_differs_from_loop_to_loop():
     found = rasterise(abdomen.parts(subject, frame), frame, GRID, suv=suv, organs=True)
     inside = found.suv[found.organs == Organ.SMALL_BOWEL]
     smooth = ndimage.uniform_filter(np.where(found.organs == Organ.SMALL_BOWEL, found.suv, inside.mean()), 5)
-    assert smooth[found.organs == Organ.SMALL_BOWEL].std() > 0.12
+    assert smooth[found.organs == Organ.SMALL_BOWEL].std() > 0.15 * inside.mean()
     assert 0.3 < inside.mean() < 1.2
 
 
