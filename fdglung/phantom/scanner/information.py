@@ -45,11 +45,19 @@ class Information:
 
     def typical_pace(self, image: Tensor, grid: Grid) -> float:
         """Pace of convergence in 1/mm where an image (z, y, x) on a grid has activity: the median over it."""
+        pace, _ = self._paces(image, grid)
+        return float(pace.median()) if len(pace) else _NO_PACE
+
+    def noisiest_pace(self, image: Tensor, grid: Grid) -> float:
+        """As `typical_pace`, where the noise is: the mean weighted by the scale of the variance."""
+        pace, scale = self._paces(image, grid)
+        return float((pace * scale).sum() / scale.sum()) if len(pace) else _NO_PACE
+
+    def _paces(self, image: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        """Pace and scale of the variance of the coarse voxels that have activity."""
         values = gridding.resample(image, grid, self.grid).clamp_min(0)
-        if not bool((values > 0).any()):
-            return _NO_PACE
-        there = values > _ACTIVE * values[values > 0].mean()
-        return float((self.rate * values)[there].median())
+        there = values > _ACTIVE * values.sum() / (values > 0).sum().clamp_min(1)
+        return (self.rate * values)[there], 1 / self.weight[there].clamp_min(_TINY)
 
 
 def information(

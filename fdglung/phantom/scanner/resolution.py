@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 _WIDER = 1.4
 _WIDER_AT_MM = 200.0
-_PIXEL_FWHM = 1.0
+_DETAIL_PIXELS, _NOISE_PIXELS = 0.8, 1.2
+"""FWHM of the projector's interpolation, in pixels: fitted to spheres, and to the noise's autocorrelation, in the
+reference tier."""
+
 _SHARPENED_PIXELS = 0.65
+"""Square of the FWHM, in pixels, by which the image is sharper; fitted to spheres in the reference tier."""
+
 _LOWEST_FREQUENCY = 1e-5
 _RATES = np.geomspace(1e-6, 1.0, 25)
 
@@ -109,7 +114,7 @@ class Response:
         wide = 2 * self.spacing_mm[0]
 
         def transfer(across: Tensor, along: Tensor) -> Tensor:
-            restored = self._restored(across, along, rate)
+            restored = self._restored(across, along, rate, _DETAIL_PIXELS)
             # no gain beyond what the pixels can hold
             gain = (sharper * across.clamp_max(1 / wide) ** 2).exp()
             return restored * after(across, along) * gain
@@ -123,8 +128,8 @@ class Response:
         after = gaussian((math.sqrt(2) * filter_mm, math.sqrt(2) * math.hypot(filter_mm, along_mm)))
 
         def power(across: Tensor, along: Tensor) -> Tensor:
-            restored = self._restored(across, along, rate)
-            modelled = self._modelled(across, along)
+            restored = self._restored(across, along, rate, _NOISE_PIXELS)
+            modelled = self._modelled(across, along, _NOISE_PIXELS)
             return restored**2 * (10 * across) / modelled.clamp_min(1e-12) * after(across, along)
 
         return power
@@ -141,14 +146,14 @@ class Response:
         ]
         return _RATES, np.asarray(values)
 
-    def _restored(self, across: Tensor, along: Tensor, rate: float) -> Tensor:
+    def _restored(self, across: Tensor, along: Tensor, rate: float, pixels: float) -> Tensor:
         updates = self.reconstruction.iterations * self.reconstruction.subsets
-        share = rate * self._modelled(across, along) / across.clamp_min(_LOWEST_FREQUENCY)
+        share = rate * self._modelled(across, along, pixels) / across.clamp_min(_LOWEST_FREQUENCY)
         return 1 - (-updates * share.clamp_max(1)).exp()
 
-    def _modelled(self, across: Tensor, along: Tensor) -> Tensor:
+    def _modelled(self, across: Tensor, along: Tensor, pixels: float) -> Tensor:
         """Square of the transfer that the reconstruction models: the pixel's, and the point spread's."""
-        pixel = (math.sqrt(2) * _PIXEL_FWHM * self.spacing_mm[0], 0.0)
+        pixel = (math.sqrt(2) * pixels * self.spacing_mm[0], 0.0)
         squared = gaussian(pixel)(across, 0 * along)
         if self.reconstruction.psf:
             wide = (math.sqrt(2) * self.scanner.fwhm_mm[0], math.sqrt(2) * self.scanner.fwhm_mm[1])
