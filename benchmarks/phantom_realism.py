@@ -73,10 +73,9 @@ def main() -> int:
     print(f"{len(synthetic)} synthetic studies against {', '.join(m.name for m in real) or 'no real study'}")
     print(f"{'':36}{'real':>15}{'synthetic':>15}{'distance':>10}{'among real':>12}{'among synth.':>14}")
     for line in rows:
-        print(
-            f"{line['name']:36}{line['real']:>15}{line['synthetic']:>15}"
-            f"{_text(line['distance']):>10}{_text(line['among_real']):>12}{_text(line['among_synthetic']):>14} {line['unit']}"
-        )
+        distances = (_text(line[key]) for key in ("distance", "among_real", "among_synthetic"))
+        print("{:36}{:>15}{:>15}".format(line["name"], line["real"], line["synthetic"]), end="")
+        print("{:>10}{:>12}{:>14}".format(*distances), line["unit"])
     return 0
 
 

@@ -19,6 +19,7 @@ from fdglung.phantom.anatomy import bronchi, parts
 from fdglung.phantom.ct_numbers import draw_ct_numbers
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
+from fdglung.phantom.inflation import carried, displacement
 from fdglung.phantom.lesions import (
     PlacedLesion,
     confinement,
@@ -164,9 +165,10 @@ def make_study(
 
     tell("painting the body", 0.02)
     with ThreadPoolExecutor(1) as other:
-        waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
+        waiting = None
+        if grid_mm is None:
+            waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
         active = rasterise(parts(person, in_pet), in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
-        still = waiting.result()
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
@@ -179,13 +181,18 @@ def make_study(
         given=() if lesions is None else lesions,
     )
     truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, f"{__version__} {given}")
-    ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
+    moving = _moving(active, grids.activity)
+    if waiting is not None:
+        still = waiting.result()
+        ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
+    else:
+        still, ct_lesion_mask = _inflated(active, lesion_mask, grids.ct, in_pet, in_ct, moving)
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
-    moved = breathe(_image(active.suv, grids.activity), moving=_moving(active, grids.activity), breathing=breathing)
+    moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
     body = _image(active.hu, grids.activity)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
@@ -292,6 +299,17 @@ def _paint_in_ct(
     return _image(labels, grid)
 
 
+def _inflated(
+    active: Volumes, lesion_mask: sitk.Image, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array
+) -> tuple[Volumes, sitk.Image]:
+    """Carry what was painted at the breath of the PET, lesions included, to that of the CT."""
+    transform = displacement(in_pet, in_ct, grid, moving)
+    hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
+    organs = carried(_image(active.organs, grid), transform)
+    still = Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
+    return still, carried(lesion_mask, transform)
+
+
 def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
     """Label the voxels that are filled by half or more; of a speck that fills no voxel by half, its fullest."""
     if coverage.size and coverage.max() > 0:
@@ -320,11 +338,11 @@ def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
     return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
 
 
-def _moving(active: Volumes, grid: Grid) -> sitk.Image:
+def _moving(active: Volumes, grid: Grid) -> Array:
     """Mark, with a soft edge, what breathing moves: the inside of chest and abdomen."""
     inner = ~np.isin(cast(npt.NDArray[np.uint8], active.organs), _OUTSIDE)
     soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
-    return _image(np.clip(2 * soft - 0.4, 0, 1).astype(np.float32), grid)
+    return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
 
 
 def _resampled(organs: sitk.Image, like: sitk.Image) -> sitk.Image:
