@@ -63,8 +63,9 @@ class Scanner:
     reconstructions
         The first is the default.
     sensitivity_cps_per_kbq
-        NEMA sensitivity at the centre (70 cm line source). Of Discovery MI and 690 as in 10.2967/jnumed.117.206185, of
-        uMI 550 as in 10.1186/s40658-020-00315-w; round figures of the others.
+        NEMA sensitivity at the centre (70 cm line source). Of Discovery MI and 690 as the table of commercial
+        scanners in the Journal of Nuclear Medicine's paper on Discovery MI (2017) has it, of uMI 550 as in
+        10.1186/s40658-020-00315-w; round figures of the others.
 
     """
 

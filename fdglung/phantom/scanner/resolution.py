@@ -53,7 +53,7 @@ def intrinsic_blur(values: Tensor, grid: Grid, *, scanner: Scanner, axial: bool,
 
     Off the axis (x = y = 0) the point spread across the patient widens by 16 % at 10 cm and by 40 % at 20 cm and
     beyond: about the geometric mean of the radial and tangential figures of Discovery MI, 690 and mCT Flow in the
-    comparison of scanners that came with the first of them (10.2967/jnumed.117.206185).
+    table of commercial scanners in the Journal of Nuclear Medicine's paper on the first of them (2017).
 
     Parameters
     ----------
