@@ -62,7 +62,7 @@ class BodySurface:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
         self.habitus = habitus(subject)
-        self.rim = 0.8 + 0.2 * self.habitus.fat + 0.004 * max(subject.age_years - 50, 0)
+        self.rim = 1.1 + 0.25 * self.habitus.fat + 0.006 * max(subject.age_years - 50, 0)
         """Factor of the fat between the muscles."""
         self.arms = {side: arm(subject, side) for side in (RIGHT, LEFT)}
         self.breasts = breasts(subject, self.habitus)
@@ -102,7 +102,7 @@ class BodySurface:
         fat = np.float32(2 + 4.0 * self.habitus.fat)
         for solid in self.arms.values():
             skin = smooth_union(skin, near(solid, x, y, z, reach_mm=70) - fat, 9)
-        return skin, hull, wall, angle
+        return skin, hull + level(_THINNER), wall, angle
 
     def _fat(self, table: tuple[float, ...]) -> tuple[float, ...]:
         h = self.habitus
@@ -168,6 +168,9 @@ def _legs(ax: Array, y: Array, z: Array) -> Array:
     leg = oval(ax - centre, y - np.float32(26), side, deep)
     return smooth_intersection(leg, z + np.float32(415), 40)
 
+
+_CHEST_MM = 6.0
+"""How much of the chest wall's muscle is fat in place, so that both have the shares that CTs show."""
 
 _SECTIONS = (
     (-600, 150, -70, 116, 10, 8, 12),
@@ -255,6 +258,7 @@ def _by_height(z: Array) -> Callable[[tuple[float, ...]], Array]:
 
 
 _LOW, _COUNT = np.float32(-660), 510
+_THINNER = tuple(np.interp(_HEIGHTS, (-200, -140, 70, 110), (0, _CHEST_MM, _CHEST_MM, 0)))
 
 
 @lru_cache(maxsize=64)
