@@ -63,7 +63,9 @@ def show_classes(made: dict[LesionClass, SyntheticStudy], path: Path) -> None:
         row[3].imshow(hu[::-1, y], cmap="gray", vmin=-1350, vmax=150, aspect=down / left)
         row[4].imshow(suv.max(axis=1)[::-1], cmap="gray_r", vmin=0, vmax=7, aspect=down / right)
         there = sitk.Resample(one.lesion_mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-        row[4].contour((sitk.GetArrayFromImage(there) > 0).any(axis=1)[::-1], levels=[0.5], colors="crimson", linewidths=0.8)
+        row[4].contour(
+            (sitk.GetArrayFromImage(there) > 0).any(axis=1)[::-1], levels=[0.5], colors="crimson", linewidths=0.8
+        )
         scanner = f"{one.acquisition.scanner}, {one.acquisition.reconstruction}"
         row[0].set_title(f"{group.value}: {lesion.subtype}, {lesion.place}", fontsize=11, loc="left")
         row[3].set_title(f"{one.subject.sex}, {one.subject.age_years:.0f} years, {scanner}", fontsize=11, loc="left")

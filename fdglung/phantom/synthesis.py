@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ from fdglung import __version__
 from fdglung.errors import ParameterError
 from fdglung.phantom.acquisition import Contrast, Kernel, draw_acquisition, draw_scanner
 from fdglung.phantom.anatomy import bronchi, parts
+from fdglung.phantom.anatomy.solids import noise as noise_field
 from fdglung.phantom.ct_numbers import draw_ct_numbers
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
@@ -30,8 +32,8 @@ from fdglung.phantom.lesions import (
     render_fine,
     true_lesion,
 )
-from fdglung.phantom.organs import Organ
-from fdglung.phantom.raster import Volumes, rasterise
+from fdglung.phantom.organs import Organ, Tissue
+from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
 from fdglung.phantom.scanner import pet
 from fdglung.phantom.scanner.ct import scan_ct
 from fdglung.phantom.scanner.mismatch import mismatched_activity
@@ -41,7 +43,7 @@ from fdglung.phantom.shapes import Array, Grid
 from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy, TrueLesion
 from fdglung.phantom.subject import Subject, draw_subject
 from fdglung.phantom.tracers import TRACERS
-from fdglung.phantom.uptake import draw_uptake
+from fdglung.phantom.uptake import Uptake, draw_uptake
 
 Progress = Callable[[str, float], None]
 
@@ -168,7 +170,8 @@ def make_study(
         waiting = None
         if grid_mm is None:
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
-        active = rasterise(parts(person, in_pet), in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
+        avid = _patchy(parts(person, in_pet), uptake, _rng(seed, 14))
+        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
@@ -263,6 +266,19 @@ def _check(seed: int, region: str, lesion_class: object, grid_mm: float | None, 
 
 def _rng(seed: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose])
+
+
+def _patchy(body: Iterable[Part | Tubes], uptake: Uptake, rng: np.random.Generator) -> Iterator[Part | Tubes]:
+    """Let the left ventricle's uptake vary along its wall as much as its segments do."""
+    wall = Tissue.LEFT_VENTRICLE_WALL
+    spread = np.float32(np.std(uptake.segments.get(wall, (1.0,))))
+    wave = noise_field(rng, wavelength_mm=(35, 35, 35))
+
+    def factor(x: Array, y: Array, z: Array) -> Array:
+        return np.maximum(1 + spread * wave(x, y, z), np.float32(0.1))
+
+    for part in body:
+        yield replace(part, suv_factor=factor) if isinstance(part, Part) and part.tissue == wall else part
 
 
 def _paint_in_pet(
