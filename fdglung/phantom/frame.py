@@ -42,7 +42,7 @@ class BodyFrame:
         male = subject.sex == "M"
         bmi = subject.body_mass_index
         own = np.clip(rng.standard_normal(3), -2, 2)
-        across = float(height**0.6 * (1.0 if male else 0.94) * (1 + 0.03 * own[0]))
+        across = float(height**0.6 * (1.02 if male else 0.95) * (1 + 0.03 * own[0]))
         deep = float(height**0.5 * (1.0 if male else 0.95) * (1 + 0.04 * own[1]))
         fat = float(np.clip(bmi - 24, -6, 16))
         deep_belly = deep * (1 + 0.030 * fat * (1.15 if male else 0.9))

@@ -258,7 +258,7 @@ def _by_height(z: Array) -> Callable[[tuple[float, ...]], Array]:
 
 
 _LOW, _COUNT = np.float32(-660), 510
-_THINNER = tuple(np.interp(_HEIGHTS, (-200, -140, 70, 110), (0, _CHEST_MM, _CHEST_MM, 0)))
+_THINNER = tuple(np.interp(_HEIGHTS, (-200, -140, 35, 65), (0, _CHEST_MM, _CHEST_MM, 0)))
 
 
 @lru_cache(maxsize=64)
