@@ -193,6 +193,11 @@ def make_study(
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
+    ct_organs = _image(still.organs, grids.ct)
+    del still, waiting
+    # the PET's correction needs no finer map, and a quarter of the memory
+    map_used = ct if grid_mm is not None else sitk.BinShrink(sitk.Cast(ct, sitk.sitkFloat32), (2, 2, 1))
+
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
     moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
@@ -209,10 +214,10 @@ def make_study(
 
     body = _image(active.hu, grids.activity)
 
-    def scan(purpose: int, seen: sitk.Image, map_used: sitk.Image, **options: Any) -> sitk.Image:
+    def scan(purpose: int, seen: sitk.Image, attenuating: sitk.Image, **options: Any) -> sitk.Image:
         return pet.scan(
             seen,
-            map_used,
+            attenuating,
             scanner=machine,
             reconstruction=method,
             grid=grids.pet,
@@ -223,9 +228,9 @@ def make_study(
         )
 
     if tier == "reference":
-        corrected = scan(12, moved, ct, body=body)
+        corrected = scan(12, moved, map_used, body=body)
     else:
-        corrected = scan(12, mismatched_activity(moved, body, ct), ct)
+        corrected = scan(12, mismatched_activity(moved, body, map_used), map_used)
     return SyntheticStudy(
         subject=person,
         acquisition=acquisition,
@@ -236,7 +241,7 @@ def make_study(
         lesion_mask=lesion_mask,
         ct_lesion_mask=ct_lesion_mask,
         organs=_resampled(organs, corrected),
-        ct_organs=_image(still.organs, grids.ct),
+        ct_organs=ct_organs,
         parameters={
             "made_by": f"fdglung {__version__} make_study",
             **{name: value for name, value in given.items() if name not in ("subject", "lesions")},

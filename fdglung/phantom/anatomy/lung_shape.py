@@ -83,7 +83,7 @@ def lung_shape(subject: Subject, breath: float | None = None) -> LungShape:
     return _shape(subject, CANONICAL_BREATH if breath is None else breath)
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=3)
 def _shape(subject: Subject, breath: float) -> LungShape:
     frame = BodyFrame(subject, breath)
     x, y, z = ((low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True))
