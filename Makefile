@@ -4,8 +4,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo
 STUDY ?=
+SEED ?= 0
 
-.PHONY: setup demo test test-slow lint format pictures benchmark clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-phantom clean
 
 setup: $(VENV)/ready
 
@@ -15,8 +16,8 @@ $(VENV)/ready: requirements.lock pyproject.toml scripts/setup
 
 demo: setup
 ifeq ($(STUDY),)
-	$(RUN) -m fdglung.phantom $(DEMO)/study --overwrite
-	$(RUN) -m fdglung analyze $(DEMO)/study $(DEMO)/report --overwrite
+	$(RUN) -m fdglung phantom $(DEMO)/phantom-$(SEED) --seed $(SEED)
+	$(RUN) -m fdglung analyze $(DEMO)/phantom-$(SEED)/study_0001/dicom $(DEMO)/report --overwrite
 else
 	$(RUN) -m fdglung analyze "$(STUDY)" $(DEMO)/report --overwrite
 endif
@@ -45,6 +46,12 @@ pictures: setup
 
 benchmark: setup
 	$(RUN) -m benchmarks.study
+
+benchmark-phantom: setup
+	$(RUN) -m benchmarks.phantom_scanner
+	$(RUN) -m benchmarks.phantom_realism
+	$(RUN) -m benchmarks.phantom_pipeline
+	$(RUN) -m benchmarks.phantom_speed
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

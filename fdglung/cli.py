@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_analyze(commands)
     _add_suv(commands)
     _add_convert(commands)
+    _add_phantom(commands)
     return parser
 
 
@@ -119,6 +120,40 @@ def _add_convert(commands: Any) -> None:
     _add_study(command)
     _add_output(command)
     command.set_defaults(run=_convert)
+
+
+def _add_phantom(commands: Any) -> None:
+    command = commands.add_parser(
+        "phantom",
+        help="make synthetic PET/CT studies with known truth",
+        description="Make synthetic PET/CT studies whose lesions and organs are known. No person is scanned. The same "
+        f"command takes up a run that was interrupted. {RESEARCH_NOTICE}",
+    )
+    command.add_argument("out", type=Path, metavar="OUT", help="output folder; new, empty, or the same cohort begun")
+    command.add_argument("--studies", type=int, metavar="N", help="how many studies (default: 1)")
+    command.add_argument("--seed", type=int, metavar="S", help="of everything (default: 0)")
+    command.add_argument("--format", choices=("dicom", "nifti"), help="kind of files (default: dicom)")
+    command.add_argument(
+        "--region", choices=("thorax", "trunk"), help="thorax, or trunk from neck to upper thigh (default: thorax)"
+    )
+    command.add_argument("--cohort", type=Path, metavar="YAML", help="shares of classes, scanners, tracers and so on")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    command.add_argument("--example-cohort", action=_ExampleCohort, help="print a commented YAML for --cohort and end")
+    command.set_defaults(run=_phantom)
+
+
+class _ExampleCohort(argparse.Action):
+    """Prints the example and ends, as --version does."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *values: object) -> None:
+        from fdglung.phantom.cohort_plan import EXAMPLE
+
+        print(EXAMPLE, end="")
+        parser.exit()
 
 
 def _add_study(command: argparse.ArgumentParser) -> None:
@@ -235,6 +270,43 @@ def _convert(options: argparse.Namespace) -> dict[str, object]:
         for warning in loaded.warnings:
             print(f"warning: {warning}")
     return {"notice": RESEARCH_NOTICE, "files": {name: str(path) for name, path in files.items()}}
+
+
+def _phantom(options: argparse.Namespace) -> dict[str, object]:
+    with _ProgressBar() as tell:
+        tell("starting", 0.0)
+        from fdglung.phantom.cohort import Cohort, make_cohort, plan, read_cohort
+
+        chosen = {key: getattr(options, key) for key in ("studies", "seed", "format", "region")}
+        given = {key: value for key, value in chosen.items() if value is not None}
+        cohort = read_cohort(options.cohort, **given) if options.cohort else Cohort(**given)
+        out = make_cohort(cohort, options.out, workers=options.workers, progress=tell)
+        recipes = plan(cohort)
+    names = ["cohort.json", "cohort.csv", "lesions.csv", *(["datalist.json"] if cohort.format == "nifti" else [])]
+    if not options.json:
+        print(f"{len(recipes)} synthetic {'study' if len(recipes) == 1 else 'studies'} in {out}: no person was scanned")
+        for recipe in recipes[:20]:
+            kind = recipe.lesion_class.value.replace("_", " ")
+            print(f"  {recipe.name}: {kind}, {recipe.scanner}, {recipe.tracer}, {recipe.split.replace('_', ' ')}")
+        if len(recipes) > 20:
+            print(f"  ... and {len(recipes) - 20} more: see {out / 'cohort.csv'}")
+        print(RESEARCH_NOTICE)
+    return {
+        "notice": f"Synthetic: no person was scanned. {RESEARCH_NOTICE}",
+        "files": {name: str(out / name) for name in names},
+        "studies": [
+            {
+                "folder": str(out / recipe.name),
+                "seed": recipe.seed,
+                "split": recipe.split,
+                "lesion_class": recipe.lesion_class.value,
+                "scanner": recipe.scanner,
+                "tracer": recipe.tracer,
+                "dose_factor": recipe.dose_factor,
+            }
+            for recipe in recipes
+        ],
+    }
 
 
 def _settings(options: argparse.Namespace) -> Settings:

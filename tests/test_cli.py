@@ -11,8 +11,8 @@ import time
 import pytest
 
 from fdglung import RESEARCH_NOTICE, cli
-from fdglung.phantom import simple_thorax, write_dicom
 from tests.cases import ROOT
+from tests.simple_thorax import simple_thorax, write_dicom
 
 PATIENT = "SYNTHETIC^PHANTOM"
 

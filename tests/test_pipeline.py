@@ -10,11 +10,11 @@ from scipy import ndimage
 from fdglung import study
 from fdglung.errors import NoPetError, SingleSliceError
 from fdglung.findings import from_json, to_json
-from fdglung.phantom import SphereLesion, simple_thorax, write_dicom
 from fdglung.pipeline import Settings, analyze
 from fdglung.segmentation import SegmentationSettings
 from fdglung.suv_peak import PEAK_RADIUS_MM
 from tests.cases import case
+from tests.simple_thorax import SphereLesion, simple_thorax, write_dicom
 
 
 def analysis_of(tmp_path, *, settings=None, **options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from fdglung.phantom.shapes import Array, Box, Grid, Solid, profile
 from fdglung.phantom.subject import Subject
@@ -11,9 +12,10 @@ from fdglung.phantom.subject import Subject
 Points = npt.NDArray[np.float64]
 
 CANONICAL_HEIGHT_CM = 176.0
-CANONICAL_BREATH = 0.6
-DOME_EXCURSION_MM = 75.0
-"""Way of the diaphragm's domes from residual volume to total lung capacity (round figure)."""
+CANONICAL_BREATH = 0.9
+DOME_EXCURSION_MM = 115.0
+"""Scale of the way that organs take with the diaphragm; its domes take about 85 mm from residual volume to total lung
+capacity (round figure)."""
 
 _CONTROL_MM = 75.0
 _CONTROL_LOW = np.array((-375.0, -300.0, -750.0))
@@ -40,19 +42,19 @@ class BodyFrame:
         male = subject.sex == "M"
         bmi = subject.body_mass_index
         own = np.clip(rng.standard_normal(3), -2, 2)
-        across = float(height**0.6 * (1.0 if male else 0.94) * (1 + 0.03 * own[0]))
-        deep = float(height**0.5 * (1.0 if male else 0.92) * (1 + 0.04 * own[1]))
+        across = float(height**0.6 * (1.02 if male else 0.95) * (1 + 0.03 * own[0]))
+        deep = float(height**0.5 * (1.0 if male else 0.95) * (1 + 0.04 * own[1]))
         fat = float(np.clip(bmi - 24, -6, 16))
         deep_belly = deep * (1 + 0.030 * fat * (1.15 if male else 0.9))
         across_belly = across * (1 + 0.015 * fat)
-        # the chest widens by about a twentieth from residual volume to total lung capacity
-        chest = 1 + 0.06 * (self.breath - CANONICAL_BREATH)
+        # from residual volume to total lung capacity the chest widens by a tenth and deepens by a fifth (round figures)
+        chest = 1 + 0.14 * (self.breath - CANONICAL_BREATH)
         heights = (-600, -480, -380, -260, -120, -30, 120, 160, 340)
         hips = 1.0 if male else 1.05
         head = 0.5 + 0.5 * height
         ends = (across * hips, across * hips, 0.5 * (across + across_belly), across_belly)
         x_scale = (*ends, across * (1 + 0.006 * fat), across * chest, across, head, head)
-        y_scale = (deep, deep, deep_belly, deep_belly, deep * (1 + 0.012 * fat), deep * chest**2, deep, head, head)
+        y_scale = (deep, deep, deep_belly, deep_belly, deep * (1 + 0.012 * fat), deep * chest**1.8, deep, head, head)
         self._x_scale = profile(heights, x_scale, smooth_mm=50)
         self._y_scale = profile(heights, y_scale, smooth_mm=50)
         self._z_scale = float(height**0.95 * (1 + 0.015 * own[2]))
@@ -128,12 +130,18 @@ class BodyFrame:
         return Solid(distance, box)
 
     def _bend(self, points: Points) -> Points:
-        bases = [_basis(points[:, a], _CONTROL_LOW[a], _CONTROL_COUNT[a]) for a in range(3)]
-        bent: Points = np.einsum("czyx,nx,ny,nz->nc", self._control, bases[0], bases[1], bases[2], optimize=True)
+        places = ((points - _CONTROL_LOW) / _CONTROL_MM).T[::-1]
+        bent: Points = np.stack(
+            [
+                ndimage.map_coordinates(part, places, order=3, mode="grid-constant", prefilter=False)
+                for part in self._control
+            ],
+            axis=1,
+        )
         return bent
 
 
-_follows_diaphragm = profile((-460, -420, -260, -150, -40, 20, 55), (0, 0.06, 0.9, 1, 1, 0.25, 0), smooth_mm=30)
+_follows_diaphragm = profile((-460, -425, -285, -150, -40, 20, 55), (0, 0.06, 0.97, 1, 1, 0.25, 0), smooth_mm=30)
 """Share of the diaphragm's way that an organ takes, by height."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.shapes import Array, Distance, Grid, Solid
+from fdglung.phantom.tubes import tubes_coverage
 
 Labels = npt.NDArray[np.uint8]
 
@@ -55,7 +55,7 @@ class Tubes:
     tissue, organ
         As in `Part`.
     starts, stops
-        (n, 3) canonical coordinates in mm, painted in this order.
+        (n, 3) canonical coordinates in mm.
     radii, end_radii
         (n,) in mm.
     moves
@@ -263,69 +263,14 @@ class _Canvas:
             return
         ends = [self.frame.moved(points) if tubes.moves else points for points in (tubes.starts, tubes.stops)]
         starts, stops = (self.frame.to_patient(points) for points in ends)
-        for start, stop, radius, end_radius in zip(starts, stops, tubes.radii, tubes.end_radii, strict=True):
-            self._paint_tube(tubes, start, stop, float(radius), float(end_radius), hu, suv)
-
-    def _paint_tube(
-        self,
-        tubes: Tubes,
-        start: npt.NDArray[np.float64],
-        stop: npt.NDArray[np.float64],
-        radius: float,
-        end_radius: float,
-        hu: float | None,
-        suv: float | None,
-    ) -> None:
-        window, share = tube_coverage(start, stop, radius, end_radius, self.grid)
-        if share is None:
-            return
-        if self.hu is not None and hu is not None:
-            _mix(self.hu[window], share, np.float32(hu))
-        if self.suv is not None and suv is not None:
-            _mix(self.suv[window], share, np.float32(suv))
+        voxels, share = tubes_coverage(starts, stops, tubes.radii, tubes.end_radii, self.grid)
+        for volume, value in ((self.hu, hu), (self.suv, suv)):
+            if volume is not None and value is not None:
+                flat = volume.reshape(-1)
+                before = flat[voxels]
+                flat[voxels] = before + share * (np.float32(value) - before)
         if self.organs is not None and tubes.organ is not None:
-            self.organs[window][share >= 0.5] = tubes.organ
-
-
-def tube_coverage(
-    start: npt.NDArray[np.float64], stop: npt.NDArray[np.float64], radius: float, end_radius: float, grid: Grid
-) -> tuple[tuple[slice, slice, slice], Array | None]:
-    """Fraction of each voxel that a tapering tube with round ends takes; thin tubes keep their cross-section.
-
-    Parameters
-    ----------
-    start, stop
-        (3,) patient coordinates in mm.
-    radius, end_radius
-        In mm.
-    grid
-        Where to look.
-
-    Returns
-    -------
-    window, fractions
-        Slices (z, y, x) and float32 fractions there; None where the tube misses the grid.
-
-    """
-    width = math.sqrt(grid.spacing_mm[0] * min(grid.spacing_mm[2], 2 * grid.spacing_mm[0]))
-    thick = max(radius, end_radius, 0.5 * width) + 0.5 * width
-    bounds = tuple((min(a, b) - thick, max(a, b) + thick) for a, b in zip(start, stop, strict=True))
-    window = grid.window((bounds[0], bounds[1], bounds[2]), margin=0)
-    if any(part.stop <= part.start for part in window):
-        return window, None
-    x, y, z = grid.coordinates(window)
-    p = (x - np.float32(start[0]), y - np.float32(start[1]), z - np.float32(start[2]))
-    a = (stop - start).astype(np.float32)
-    square = np.float32(max(float(a @ a), 1e-6))
-    t = np.clip((p[0] * a[0] + p[1] * a[1] + p[2] * a[2]) / square, 0, 1)
-    gap = np.sqrt((p[0] - t * a[0]) ** 2 + (p[1] - t * a[1]) ** 2 + (p[2] - t * a[2]) ** 2)
-    bore = np.float32(radius) + np.float32(end_radius - radius) * t
-    # the ramp of the edge adds width^2 / 12 to a squared radius; what is thinner than it shows pales instead
-    square_bore = bore**2
-    shown = np.sqrt(np.maximum(square_bore - np.float32(width**2 / 12), np.float32(width**2 / 4)))
-    share: Array = np.clip(np.float32(0.5) + (shown - gap) / np.float32(width), 0, 1)
-    share *= np.minimum(square_bore * np.float32(3 / width**2), 1)
-    return window, share
+            self.organs.reshape(-1)[voxels[share >= 0.5]] = tubes.organ
 
 
 def _bounding(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -82,43 +81,6 @@ class Grid:
         return x[None, None, :], y[None, :, None], z[:, None, None]
 
 
-def coverage(solid: Solid, grid: Grid, window: tuple[slice, slice, slice]) -> Array:
-    """Fraction of each voxel of a window that a solid fills, from the distance at the voxel's centre.
-
-    The edge is a ramp one in-plane voxel wide: exact for a face across an axis of the plane, good to a few per cent of
-    a voxel elsewhere.
-    """
-    distance = solid.distance(*grid.coordinates(window))
-    width = np.float32(max(grid.spacing_mm[0], 0.5))
-    shape = tuple(part.stop - part.start for part in window)
-    filled: Array = np.broadcast_to(np.clip(np.float32(0.5) - distance / width, 0, 1), shape)
-    return filled
-
-
-def paint(volume: Array, grid: Grid, solid: Solid, value: float | Distance) -> None:
-    """Fill a solid in place, mixing with what was there by the fraction that the solid takes of a voxel.
-
-    Parameters
-    ----------
-    volume
-        Array (z, y, x) on `grid`, float32.
-    grid
-        Where the array lies.
-    solid
-        What to fill.
-    value
-        A number, or a function of x, y, z in mm.
-
-    """
-    window = grid.window(solid.box)
-    if any(part.stop <= part.start for part in window):
-        return
-    filled = coverage(solid, grid, window)
-    target = value(*grid.coordinates(window)) if callable(value) else np.float32(value)
-    part = volume[window]
-    part += filled * (target - part)
-
-
 def ball_coverage(centre_mm: Sequence[float], radius_mm: float, grid: Grid) -> tuple[tuple[slice, slice, slice], Array]:
     """Fraction of each voxel that a ball fills, from samples a twentieth of its radius apart or closer.
 
@@ -188,11 +150,6 @@ def capsule(start: npt.ArrayLike, stop: npt.ArrayLike, radius: float, *, end_rad
     return Solid(distance, _box(np.minimum(a, b) - thick, np.maximum(a, b) + thick))
 
 
-def tube(points: Sequence[Sequence[float]], radius: float) -> tuple[Solid, ...]:
-    """Capsules along a line of points."""
-    return tuple(capsule(a, b, radius) for a, b in pairwise(points))
-
-
 def smooth_union(first: Array, second: Array, blend_mm: float) -> Array:
     """Union of two distances whose seam is rounded over `blend_mm` (polynomial smooth minimum)."""
     h = np.maximum(np.float32(blend_mm) - np.abs(first - second), 0) / np.float32(blend_mm)
@@ -213,10 +170,15 @@ def profile(heights: Sequence[float], values: Sequence[float], *, smooth_mm: flo
     steps = np.interp(fine, heights, values)
     half = int(smooth_mm / 2)
     padded = np.pad(steps, half, mode="edge")
-    table = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")
+    table = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid").astype(np.float32)
+    rise = np.append(np.diff(table), np.float32(0))
+    low, last = np.float32(fine[0]), np.float32(len(fine) - 1)
 
     def value(z: Array) -> Array:
-        return np.interp(z, fine, table).astype(np.float32)
+        place = np.clip(z - low, 0, last)
+        index = place.astype(np.int32)
+        result: Array = table[index] + rise[index] * (place - index)
+        return result.astype(np.float32, copy=False)
 
     return value
 

@@ -123,7 +123,8 @@ def draw_subject(rng: np.random.Generator, *, male_share: float = 0.632) -> Subj
         age_years=round(float(np.clip(rng.normal(61, 12), 20, 92)), 1),
         height_cm=round(height, 1),
         weight_kg=round(max(bmi * (height / 100) ** 2, 36.0), 1),
-        breath=round(float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.5, 0.9)])), 3),
+        # most PET/CT is done in free breathing or shallow expiration, some CT in inspiration (round shares)
+        breath=round(float(rng.uniform(0.25, 0.5) if rng.random() < 0.8 else rng.uniform(0.5, 0.8)), 3),
         arms="up" if rng.random() < 0.85 else "down",
         finds=finds,
         shape_seed=int(rng.integers(2**63)),

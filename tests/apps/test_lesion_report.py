@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from fdglung import cli
-from fdglung.phantom import simple_thorax, write_dicom
 from tests.cases import ROOT
+from tests.simple_thorax import simple_thorax, write_dicom
 
 
 @pytest.fixture(scope="module")

@@ -49,9 +49,11 @@ spine_y = profile(
 sternum_y = profile((-130, -60, 20, 60, 100), (-100, -99, -90, -76, -50))
 """Front of the sternum (y) by height."""
 
-_CAGE_X = profile((-240, -110, -30, 40, 80, 104, 122), (134, 142, 136, 116, 86, 56, 20), smooth_mm=18)
+_CAGE_X = profile((-240, -110, -30, 40, 80, 104, 122), (130, 137, 131, 112, 83, 54, 19), smooth_mm=18)
 _CAGE_Y = profile((-240, -110, -30, 40, 80, 104, 122), (94, 99, 95, 80, 60, 42, 16), smooth_mm=18)
 _CAGE_CENTRE_Y = profile((-240, -20, 60, 110), (-2, -2, 6, 18))
+
+_GUTTER_MM = 12.0
 
 _BELLY_X = profile((-520, -470, -400, -340, -290, -240, -110), (52, 62, 92, 118, 126, 132, 142), smooth_mm=30)
 _BELLY_Y = profile((-520, -470, -400, -340, -290, -240, -110), (50, 62, 80, 82, 84, 92, 98), smooth_mm=30)
@@ -68,7 +70,10 @@ def oval(x: Array, y: Array, half_x: Array, half_y: Array) -> Array:
 
 def cage(x: Array, y: Array, z: Array) -> Array:
     """Signed distance to the inner wall of the rib cage, closed above at the thoracic inlet (z 119)."""
-    flat = oval(x, y - _CAGE_CENTRE_Y(z), _CAGE_X(z), _CAGE_Y(z))
+    # beside the spine the chest reaches further back than in the middle
+    beside = np.exp(-(((np.abs(x) - np.float32(60)) / np.float32(34)) ** 2)) * np.clip((110 - z) / 70, 0, 1)
+    gutter = np.float32(_GUTTER_MM) * beside * np.clip(y / 60, 0, 1)
+    flat = oval(x, y - gutter - _CAGE_CENTRE_Y(z), _CAGE_X(z), _CAGE_Y(z))
     return smooth_intersection(flat, np.broadcast_to((z - np.float32(119)) * np.float32(0.8), flat.shape), 22)
 
 
@@ -92,4 +97,13 @@ def dome(x: Array, y: Array) -> Array:
 def below_dome(x: Array, y: Array, organ_z: Array) -> Array:
     """Signed distance to what lies under the diaphragm, negative below it."""
     result: Array = (organ_z - dome(x, y)) * np.float32(0.72)
+    return result
+
+
+def skull_inner(x: Array, y: Array, z: Array) -> Array:
+    """Signed distance to the inner surface of the skull's vault: an ellipsoid, its base not yet taken away."""
+    p, q, r = x / np.float32(68), (y - np.float32(12)) / np.float32(85), (z - np.float32(257)) / np.float32(70)
+    level = np.sqrt(p * p + q * q + r * r)
+    slope = np.sqrt((p / np.float32(68)) ** 2 + (q / np.float32(85)) ** 2 + (r / np.float32(70)) ** 2)
+    result: Array = (level - 1) * (level + np.float32(1e-6)) / (slope + np.float32(1e-8))
     return result

@@ -1,0 +1,377 @@
+"""From a seed to a whole synthetic PET/CT study: a person, a disease, a scanner, images and the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from pydicom.uid import generate_uid
+from scipy import ndimage
+
+from fdglung import __version__
+from fdglung.errors import ParameterError
+from fdglung.phantom.acquisition import Contrast, Kernel, draw_acquisition, draw_scanner
+from fdglung.phantom.anatomy import bronchi, parts
+from fdglung.phantom.anatomy.solids import noise as noise_field
+from fdglung.phantom.ct_numbers import draw_ct_numbers
+from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
+from fdglung.phantom.inflation import carried, displacement
+from fdglung.phantom.lesions import (
+    PlacedLesion,
+    confinement,
+    draw_class,
+    draw_disease,
+    place_lesions,
+    render,
+    render_fine,
+    true_lesion,
+)
+from fdglung.phantom.organs import Organ, Tissue
+from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
+from fdglung.phantom.scanner import pet
+from fdglung.phantom.scanner.ct import scan_ct
+from fdglung.phantom.scanner.mismatch import mismatched_activity
+from fdglung.phantom.scanner.motion import breathe, draw_breathing
+from fdglung.phantom.scanner.noise import Noise
+from fdglung.phantom.shapes import Array, Grid
+from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy, TrueLesion
+from fdglung.phantom.subject import Subject, draw_subject
+from fdglung.phantom.tracers import TRACERS
+from fdglung.phantom.uptake import Uptake, draw_uptake
+
+Progress = Callable[[str, float], None]
+
+MEAN_BREATH = 0.35
+"""Lung inflation about which the PET is breathed freely, on average over subjects."""
+
+_METAL_HU = 2500.0
+_OUTSIDE = (
+    0,
+    Organ.MUSCLE,
+    Organ.SKIN,
+    Organ.FAT,
+    Organ.BREASTS,
+    Organ.VERTEBRAE,
+    Organ.SPINAL_CORD,
+    Organ.RIBS,
+    Organ.STERNUM,
+    Organ.SCAPULAE,
+    Organ.CLAVICLES,
+    Organ.HUMERI,
+    Organ.HIP_BONES,
+    Organ.SACRUM,
+    Organ.FEMORA,
+    Organ.SKULL,
+    Organ.BRAIN,
+    Organ.PAROTID_GLANDS,
+    Organ.SUBMANDIBULAR_GLANDS,
+    Organ.THYROID,
+    Organ.TESTES,
+)
+"""What breathing does not move."""
+
+
+def make_study(
+    *,
+    seed: int,
+    region: Region = "thorax",
+    subject: Subject | None = None,
+    lesion_class: LesionClass | None = None,
+    lesions: Sequence[PlacedLesion] | None = None,
+    overlap: float = 0.1,
+    scanner: str | None = None,
+    reconstruction: str | None = None,
+    tracer: str = "fdg",
+    dose_factor: float = 1.0,
+    ct_mas: float | None = None,
+    ct_kernel: Kernel | None = None,
+    ct_contrast: Contrast | None = None,
+    with_nac: bool = False,
+    grid_mm: float | None = None,
+    tier: Literal["bulk", "reference"] = "bulk",
+    progress: Progress | None = None,
+) -> SyntheticStudy:
+    """Make one synthetic study. The same arguments give the same voxels.
+
+    Parameters
+    ----------
+    seed
+        Of everything that the other arguments leave open.
+    region
+        "thorax" (upper kidneys to the base of the neck) or "trunk" (upper thighs to the ears).
+    subject
+        The person; None draws one.
+    lesion_class
+        Which of the four groups; None draws one.
+    lesions
+        Lesions in patient coordinates of the PET, in place of drawn ones; an empty sequence for none.
+    overlap
+        Share of patients whose disease looks like another group's (`fdglung.phantom.lesions.draw_disease`).
+    scanner, reconstruction
+        Key of `SCANNERS` and name of one of its reconstructions; None draws them.
+    tracer
+        Key of `TRACERS`.
+    dose_factor
+        Counts are those of the injected dose divided by this: 1, 2, 5, 10, 20, 50 or 100, or anything from 1 to 1000.
+    ct_mas, ct_kernel, ct_contrast
+        Of the CT; None draws them.
+    with_nac
+        Make the PET without attenuation correction as well.
+    grid_mm
+        Put CT and PET on one grid of this spacing, for training; None keeps the scanner's own grids.
+    tier
+        How the PET's noise is made: see `fdglung.phantom.scanner.pet.scan`.
+    progress
+        Told a text and the fraction that is done.
+
+    Returns
+    -------
+    SyntheticStudy
+
+    Raises
+    ------
+    ParameterError
+        An argument outside its range, an unknown name, or a lesion that does not fit.
+
+    """
+    tell = progress or (lambda text, fraction: None)
+    given: dict[str, Any] = {name: value for name, value in locals().items() if name not in ("progress", "tell")}
+    _check(seed, region, lesion_class, grid_mm, tier)
+    person = draw_subject(_rng(seed, 1)) if subject is None else subject
+    machine, method = draw_scanner(_rng(seed, 2), scanner, reconstruction)
+    acquisition = draw_acquisition(
+        _rng(seed, 3),
+        person,
+        machine,
+        method,
+        tracer=tracer,
+        dose_factor=dose_factor,
+        ct_mas=ct_mas,
+        ct_kernel=ct_kernel,
+        ct_contrast=ct_contrast,
+    )
+    uptake_s = (acquisition.started - acquisition.injected).total_seconds()
+    group = draw_class(_rng(seed, 4)) if lesion_class is None else LesionClass(lesion_class)
+    disease = draw_disease(_rng(seed, 5), group, overlap=overlap)
+    breath = float(np.clip(_rng(seed, 6).normal(MEAN_BREATH, 0.05), 0.2, 0.5))
+    hu = draw_ct_numbers(_rng(seed, 7), person, contrast=acquisition.ct_contrast)
+    uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_s=uptake_s)
+    in_pet, in_ct = BodyFrame(person, breath), BodyFrame(person, person.breath)
+    grids = study_grids(region, in_pet, method, training_mm=grid_mm)
+
+    tell("painting the body", 0.02)
+    with ThreadPoolExecutor(1) as other:
+        waiting = None
+        if grid_mm is None:
+            waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
+        avid = _patchy(parts(person, in_pet), uptake, _rng(seed, 14))
+        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
+    tell("placing lesions", 0.5)
+    organs = _image(active.organs, grids.activity)
+    tree = bronchi(person, in_pet)
+    placed = place_lesions(
+        disease.plans if lesions is None else (),
+        organs=organs,
+        rng=_rng(seed, 9),
+        bronchi=np.stack([in_pet.to_patient(in_pet.moved(p)) for p in (tree.starts, tree.stops)], axis=1),
+        bronchi_radii_mm=tree.radii,
+        given=() if lesions is None else lesions,
+    )
+    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, f"{__version__} {given}")
+    moving = _moving(active, grids.activity)
+    if waiting is not None:
+        still = waiting.result()
+        ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
+    else:
+        still, ct_lesion_mask = _inflated(active, lesion_mask, grids.ct, in_pet, in_ct, moving)
+
+    tell("scanning the CT", 0.65)
+    ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
+    ct_organs = _image(still.organs, grids.ct)
+    del still, waiting
+    # the PET's correction needs no finer map, and a quarter of the memory
+    map_used = ct if grid_mm is not None else sitk.BinShrink(sitk.Cast(ct, sitk.sitkFloat32), (2, 2, 1))
+
+    tell("scanning the PET", 0.8)
+    breathing = _breathing(_rng(seed, 11), in_pet)
+    moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
+    body = _image(active.hu, grids.activity)
+    noise = Noise(
+        injected_dose_bq=acquisition.injected_dose_bq,
+        uptake_s=uptake_s,
+        bed_seconds=acquisition.bed_seconds,
+        weight_kg=person.weight_kg,
+        dose_factor=acquisition.dose_factor,
+        half_life_s=TRACERS[tracer].half_life_s,
+        positron_fraction=TRACERS[tracer].positron_fraction,
+    )
+
+    body = _image(active.hu, grids.activity)
+
+    def scan(purpose: int, seen: sitk.Image, attenuating: sitk.Image, **options: Any) -> sitk.Image:
+        return pet.scan(
+            seen,
+            attenuating,
+            scanner=machine,
+            reconstruction=method,
+            grid=grids.pet,
+            noise=noise,
+            rng=_rng(seed, purpose),
+            tier=tier,
+            **options,
+        )
+
+    if tier == "reference":
+        corrected = scan(12, moved, map_used, body=body)
+    else:
+        corrected = scan(12, mismatched_activity(moved, body, map_used), map_used)
+    return SyntheticStudy(
+        subject=person,
+        acquisition=acquisition,
+        ct=ct,
+        pet=corrected,
+        pet_nac=scan(13, moved, body, attenuation_corrected=False) if with_nac else None,
+        lesions=truth,
+        lesion_mask=lesion_mask,
+        ct_lesion_mask=ct_lesion_mask,
+        organs=_resampled(organs, corrected),
+        ct_organs=ct_organs,
+        parameters={
+            "made_by": f"fdglung {__version__} make_study",
+            **{name: value for name, value in given.items() if name not in ("subject", "lesions")},
+            "lesion_class": disease.lesion_class.value,
+            "overlap": overlap,
+            "pet_breath": round(breath, 4),
+            "uptake_variants": dict(uptake.variants),
+            "breathing_dome_mm": round(float(max(breathing.shifts_mm)), 2),
+        },
+    )
+
+
+def _check(seed: int, region: str, lesion_class: object, grid_mm: float | None, tier: str) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ParameterError(f"seed is {seed!r}", attribute="seed", remedy="Give a whole number from 0 to 2^63 - 1")
+    for name, value, choices in (
+        ("region", region, tuple(REGIONS_MM)),
+        ("lesion_class", lesion_class, (None, *LesionClass)),
+        ("tier", tier, ("bulk", "reference")),
+    ):
+        if value not in choices:
+            allowed = ", ".join(str(choice) for choice in choices if choice is not None)
+            raise ParameterError(f"{name} is {value!r}", attribute=name, remedy=f"Give one of {allowed}")
+    if grid_mm is not None and not (isinstance(grid_mm, (int, float)) and 1.5 <= grid_mm <= 6):
+        raise ParameterError(f"grid_mm is {grid_mm!r}", attribute="grid_mm", remedy="Give 1.5 to 6 mm")
+
+
+def _rng(seed: int, purpose: int) -> np.random.Generator:
+    return np.random.default_rng([seed, purpose])
+
+
+def _patchy(body: Iterable[Part | Tubes], uptake: Uptake, rng: np.random.Generator) -> Iterator[Part | Tubes]:
+    """Let the left ventricle's uptake vary along its wall as much as its segments do."""
+    wall = Tissue.LEFT_VENTRICLE_WALL
+    spread = np.float32(np.std(uptake.segments.get(wall, (1.0,))))
+    wave = noise_field(rng, wavelength_mm=(35, 35, 35))
+
+    def factor(x: Array, y: Array, z: Array) -> Array:
+        return np.maximum(1 + spread * wave(x, y, z), np.float32(0.1))
+
+    for part in body:
+        yield replace(part, suv_factor=factor) if isinstance(part, Part) and part.tissue == wall else part
+
+
+def _paint_in_pet(
+    placed: Sequence[PlacedLesion], active: Volumes, organs: sitk.Image, grids: Grids, entropy: str
+) -> tuple[tuple[TrueLesion, ...], sitk.Image]:
+    """Paint the uptake of the lesions, measure the truth, and label them on the PET grid."""
+    truth = []
+    labels = np.zeros(grids.pet.shape, np.uint16)
+    for label, lesion in enumerate(placed, start=1):
+        confine = confinement(lesion, organs)
+        rendered = render(lesion, grids.activity, confine=confine)
+        rendered.paint_pet(cast(Array, active.suv))
+        rendered.paint_ct(cast(Array, active.hu))
+        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, str(label)])
+        truth.append(true_lesion(lesion, render_fine(lesion, confine=confine), label, uid))
+        rendered = render(lesion, grids.pet, confine=confine)
+        _label(labels, rendered.window, rendered.coverage, label)
+    return tuple(truth), _image(labels, grids.pet)
+
+
+def _paint_in_ct(
+    placed: Sequence[PlacedLesion], still: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame
+) -> sitk.Image:
+    """Paint the lesions where breathing has put them at the moment of the CT, and label them there."""
+    labels = np.zeros(grid.shape, np.uint16)
+    organs = _image(still.organs, grid)
+    for label, lesion in enumerate(placed, start=1):
+        modelled = in_pet.to_canonical([lesion.centre_mm])
+        modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
+        shift = (in_ct.to_patient(in_ct.moved(modelled)) - np.array([lesion.centre_mm]))[0]
+        rendered = render(lesion, grid, shift_mm=tuple(shift), confine=confinement(lesion, organs))
+        rendered.paint_ct(cast(Array, still.hu))
+        _label(labels, rendered.window, rendered.coverage, label)
+    return _image(labels, grid)
+
+
+def _inflated(
+    active: Volumes, lesion_mask: sitk.Image, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array
+) -> tuple[Volumes, sitk.Image]:
+    """Carry what was painted at the breath of the PET, lesions included, to that of the CT."""
+    transform = displacement(in_pet, in_ct, grid, moving)
+    hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
+    organs = carried(_image(active.organs, grid), transform)
+    still = Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
+    return still, carried(lesion_mask, transform)
+
+
+def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
+    """Label the voxels that are filled by half or more; of a speck that fills no voxel by half, its fullest."""
+    if coverage.size and coverage.max() > 0:
+        labels[window][coverage >= min(0.5, float(coverage.max()))] = label
+
+
+def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.random.Generator) -> sitk.Image:
+    hu = cast(Array, still.hu)
+    metal = hu > _METAL_HU
+    scanned = scan_ct(
+        hu,
+        grid.spacing_mm,
+        mas=acquisition.ct_mas,
+        kernel=acquisition.ct_kernel,
+        slice_mm=grid.spacing_mm[2],
+        rng=rng,
+        metal=metal if metal.any() else None,
+        field_mm=CT_FIELD_MM,
+    )
+    return _image(scanned, grid)
+
+
+def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
+    dome = frame.to_patient(frame.moved([(-72.0, -8.0, -88.0)]))[0, 2]
+    apex, pelvis = (frame.to_patient([(0.0, 0.0, z)])[0, 2] for z in (115.0, -480.0))
+    return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
+
+
+def _moving(active: Volumes, grid: Grid) -> Array:
+    """Mark, with a soft edge, what breathing moves: the inside of chest and abdomen."""
+    inner = ~np.isin(cast(npt.NDArray[np.uint8], active.organs), _OUTSIDE)
+    soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
+    return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
+
+
+def _resampled(organs: sitk.Image, like: sitk.Image) -> sitk.Image:
+    return sitk.Resample(organs, like, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+
+
+def _image(array: npt.NDArray[Any] | None, grid: Grid) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetOrigin(grid.origin_mm)
+    image.SetSpacing(grid.spacing_mm)
+    return image
