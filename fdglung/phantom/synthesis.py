@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from scipy import ndimage
 from fdglung import __version__
 from fdglung.errors import ParameterError
 from fdglung.phantom.acquisition import Contrast, Kernel, draw_acquisition, draw_scanner
-from fdglung.phantom.anatomy import bronchi, parts
+from fdglung.phantom.anatomy import bronchi, cavities, parts
 from fdglung.phantom.anatomy.solids import noise as noise_field
 from fdglung.phantom.ct_numbers import draw_ct_numbers
 from fdglung.phantom.frame import BodyFrame
@@ -51,30 +52,17 @@ MEAN_BREATH = 0.35
 """Lung inflation about which the PET is breathed freely, on average over subjects."""
 
 _METAL_HU = 2500.0
-_OUTSIDE = (
-    0,
+_TRAINING_LATTICE_MM = 4.0
+_FIXED = (
     Organ.MUSCLE,
-    Organ.SKIN,
-    Organ.FAT,
-    Organ.BREASTS,
     Organ.VERTEBRAE,
     Organ.SPINAL_CORD,
     Organ.RIBS,
     Organ.STERNUM,
-    Organ.SCAPULAE,
-    Organ.CLAVICLES,
-    Organ.HUMERI,
     Organ.HIP_BONES,
     Organ.SACRUM,
-    Organ.FEMORA,
-    Organ.SKULL,
-    Organ.BRAIN,
-    Organ.PAROTID_GLANDS,
-    Organ.SUBMANDIBULAR_GLANDS,
-    Organ.THYROID,
-    Organ.TESTES,
 )
-"""What breathing does not move."""
+"""What breathing does not move, though a cavity's bounds may take some of it in."""
 
 
 def make_study(
@@ -141,8 +129,23 @@ def make_study(
 
     """
     tell = progress or (lambda text, fraction: None)
-    given: dict[str, Any] = {name: value for name, value in locals().items() if name not in ("progress", "tell")}
     _check(seed, region, lesion_class, grid_mm, tier)
+    arguments: dict[str, object] = {
+        "seed": int(seed),
+        "region": region,
+        "lesion_class": None if lesion_class is None else LesionClass(lesion_class).value,
+        "overlap": overlap,
+        "scanner": scanner,
+        "reconstruction": reconstruction,
+        "tracer": tracer,
+        "dose_factor": dose_factor,
+        "ct_mas": ct_mas,
+        "ct_kernel": ct_kernel,
+        "ct_contrast": ct_contrast,
+        "with_nac": with_nac,
+        "grid_mm": grid_mm,
+        "tier": tier,
+    }
     person = draw_subject(_rng(seed, 1)) if subject is None else subject
     machine, method = draw_scanner(_rng(seed, 2), scanner, reconstruction)
     acquisition = draw_acquisition(
@@ -171,7 +174,8 @@ def make_study(
         if grid_mm is None:
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
         avid = _patchy(parts(person, in_pet), uptake, _rng(seed, 14))
-        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
+        lattice_mm = 3.0 if grid_mm is None else _TRAINING_LATTICE_MM
+        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
@@ -183,13 +187,13 @@ def make_study(
         bronchi_radii_mm=tree.radii,
         given=() if lesions is None else lesions,
     )
-    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, f"{__version__} {given}")
-    moving = _moving(active, grids.activity)
+    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
+    moving = _moving(active, person, in_pet, grids.activity)
     if waiting is not None:
         still = waiting.result()
         ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
     else:
-        still, ct_lesion_mask = _inflated(active, lesion_mask, grids.ct, in_pet, in_ct, moving)
+        still, ct_lesion_mask = _inflated(active, lesion_mask, placed, grids.ct, in_pet, in_ct, moving)
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
@@ -201,7 +205,6 @@ def make_study(
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
     moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
-    body = _image(active.hu, grids.activity)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
         uptake_s=uptake_s,
@@ -244,9 +247,8 @@ def make_study(
         ct_organs=ct_organs,
         parameters={
             "made_by": f"fdglung {__version__} make_study",
-            **{name: value for name, value in given.items() if name not in ("subject", "lesions")},
+            **arguments,
             "lesion_class": disease.lesion_class.value,
-            "overlap": overlap,
             "pet_breath": round(breath, 4),
             "uptake_variants": dict(uptake.variants),
             "breathing_dome_mm": round(float(max(breathing.shifts_mm)), 2),
@@ -273,6 +275,11 @@ def _rng(seed: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose])
 
 
+def _entropy(person: Subject, arguments: dict[str, object]) -> str:
+    """Say in plain words, the same in every process, what a study is made from."""
+    return json.dumps([__version__, vars(person) | {"finds": sorted(person.finds)}, arguments], sort_keys=True)
+
+
 def _patchy(body: Iterable[Part | Tubes], uptake: Uptake, rng: np.random.Generator) -> Iterator[Part | Tubes]:
     """Let the left ventricle's uptake vary along its wall as much as its segments do."""
     wall = Tissue.LEFT_VENTRICLE_WALL
@@ -297,7 +304,8 @@ def _paint_in_pet(
         rendered = render(lesion, grids.activity, confine=confine)
         rendered.paint_pet(cast(Array, active.suv))
         rendered.paint_ct(cast(Array, active.hu))
-        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, str(label)])
+        place = json.dumps([label, lesion.centre_mm, lesion.radius_mm])
+        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, place])
         truth.append(true_lesion(lesion, render_fine(lesion, confine=confine), label, uid))
         rendered = render(lesion, grids.pet, confine=confine)
         _label(labels, rendered.window, rendered.coverage, label)
@@ -311,24 +319,44 @@ def _paint_in_ct(
     labels = np.zeros(grid.shape, np.uint16)
     organs = _image(still.organs, grid)
     for label, lesion in enumerate(placed, start=1):
-        modelled = in_pet.to_canonical([lesion.centre_mm])
-        modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
-        shift = (in_ct.to_patient(in_ct.moved(modelled)) - np.array([lesion.centre_mm]))[0]
-        rendered = render(lesion, grid, shift_mm=tuple(shift), confine=confinement(lesion, organs))
+        shift = tuple(_breathed(lesion, in_pet, in_ct) - np.array(lesion.centre_mm))
+        rendered = render(lesion, grid, shift_mm=shift, confine=confinement(lesion, organs))
         rendered.paint_ct(cast(Array, still.hu))
         _label(labels, rendered.window, rendered.coverage, label)
     return _image(labels, grid)
 
 
+def _breathed(lesion: PlacedLesion, in_pet: BodyFrame, in_ct: BodyFrame) -> npt.NDArray[np.float64]:
+    """Return where a lesion's centre is at the moment of the CT, in mm."""
+    modelled = in_pet.to_canonical([lesion.centre_mm])
+    modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
+    centre: npt.NDArray[np.float64] = in_ct.to_patient(in_ct.moved(modelled))[0]
+    return centre
+
+
 def _inflated(
-    active: Volumes, lesion_mask: sitk.Image, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array
+    active: Volumes,
+    lesion_mask: sitk.Image,
+    placed: Sequence[PlacedLesion],
+    grid: Grid,
+    in_pet: BodyFrame,
+    in_ct: BodyFrame,
+    moving: Array,
 ) -> tuple[Volumes, sitk.Image]:
     """Carry what was painted at the breath of the PET, lesions included, to that of the CT."""
     transform = displacement(in_pet, in_ct, grid, moving)
     hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
     organs = carried(_image(active.organs, grid), transform)
     still = Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
-    return still, carried(lesion_mask, transform)
+    labels = sitk.GetArrayFromImage(carried(lesion_mask, transform))
+    there = np.unique(labels)
+    for label, lesion in enumerate(placed, start=1):
+        # the nearest voxel may miss a speck, which has a place on the CT all the same
+        centre = (_breathed(lesion, in_pet, in_ct) - grid.origin_mm) / grid.spacing_mm
+        index = tuple(round(place) for place in centre[::-1])
+        if label not in there and all(0 <= i < n for i, n in zip(index, grid.shape, strict=True)):
+            labels[index] = label
+    return still, _image(labels, grid)
 
 
 def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
@@ -359,9 +387,11 @@ def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
     return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
 
 
-def _moving(active: Volumes, grid: Grid) -> Array:
-    """Mark, with a soft edge, what breathing moves: the inside of chest and abdomen."""
-    inner = ~np.isin(cast(npt.NDArray[np.uint8], active.organs), _OUTSIDE)
+def _moving(active: Volumes, person: Subject, frame: BodyFrame, grid: Grid) -> Array:
+    """Mark, with a soft edge, what breathing moves: what the cavities of chest and abdomen hold."""
+    held = rasterise(cavities(person, frame), frame, grid, organs=True, lattice_mm=8.0)
+    fixed = np.isin(cast(npt.NDArray[np.uint8], active.organs), _FIXED)
+    inner = (cast(npt.NDArray[np.uint8], held.organs) > 0) & ~fixed
     soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
     return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
 

@@ -26,10 +26,11 @@ from fdglung.phantom.anatomy import (
 )
 from fdglung.phantom.anatomy.airways import bronchi
 from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.organs import Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.subject import Subject
 
-__all__ = ["bronchi", "parts"]
+__all__ = ["bronchi", "cavities", "parts"]
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
@@ -51,3 +52,10 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield from neck_organs.parts(subject, frame)
     yield from brain.parts(subject, frame)
     yield from chest_finds.parts(subject, frame)
+
+
+def cavities(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
+    """Yield the hollows of chest and abdomen, as the fat that fills them until organs are painted."""
+    for part in (*mediastinum.cavity(subject, frame), *abdomen.cavity(subject, frame)):
+        if part.tissue == Tissue.VISCERAL_FAT:
+            yield part
