@@ -13,9 +13,18 @@ from scipy import ndimage
 
 from fdglung.phantom.anatomy import great_vessels, heart
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, below_dome, cage, inlet, oval, spine_y, sternum_y
-from fdglung.phantom.anatomy.room import Place
 from fdglung.phantom.frame import CANONICAL_BREATH, BodyFrame
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Box,
+    Distance,
+    Grid,
+    Solid,
+    capsule,
+    ellipsoid,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
@@ -30,6 +39,7 @@ _STEP_MM = 3.0
 _LOW = (-153.0, -117.0, -243.0)
 _COUNT = (103, 80, 124)
 _FAR_MM = 40.0
+_MEASURE_MM = 5.0
 _LEAST_BREATH = 0.25
 _OWN_SD = 0.03
 """By what share of their volume lungs of the same sex and size differ: less than the published scatter (1766 ml)."""
@@ -121,18 +131,24 @@ def _inset_mm(subject: Subject) -> float:
     halves, floor = _drawn(subject, frame)
     own = 1 + _OWN_SD * float(np.clip(subject.rng(234).standard_normal(), -2, 2))
     volume_ml = own * lung_volume_ml(subject, breath)
-    heights = _LOW[2] + _STEP_MM * np.arange(_COUNT[2])
-    knots = np.linspace(heights[0], heights[-1], 9)
-    scale = np.interp(heights, knots, [Place.at(frame, (0, 0, z), moves=False).volume for z in knots])
-    cell_ml = (scale * _STEP_MM**3 / 1000)[:, None, None]
+    # on a grid of the patient's: what it finds are millilitres
+    ends = frame.to_patient([(_LOW[0], _LOW[1], _LOW[2]), (-_LOW[0], -_LOW[1], -_LOW[2] / 2)])
+    size = np.ceil((ends[1] - ends[0]) / _MEASURE_MM).astype(int)
+    grid = Grid(tuple(ends[0]), (_MEASURE_MM,) * 3, tuple(size))
+    places = [
+        (p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip(frame.coordinates(grid), _LOW, strict=True)
+    ]
+    walls, base = (
+        [ndimage.map_coordinates(field, places[::-1], order=1, mode="nearest") for field in fields]
+        for fields in (halves.values(), (floor,))
+    )
     low, high = -3.0, 4.0
     for _ in range(8):
         inset = 0.5 * (low + high)
         found = 0.0
-        for half in halves.values():
-            lung = smooth_intersection(half + np.float32(inset), floor, 4)
-            share = np.clip(0.5 - lung / np.float32(_STEP_MM), 0, 1)
-            found += float((share.sum(axis=(1, 2), keepdims=True) * cell_ml).sum())
+        for wall in walls:
+            lung = smooth_intersection(wall + np.float32(inset), base[0], 4)
+            found += float(np.clip(0.5 - lung, 0, 1).sum()) * _MEASURE_MM**3 / 1000
         low, high = (inset, high) if found > volume_ml else (low, inset)
     return 0.5 * (low + high)
 
