@@ -14,6 +14,7 @@ from fdglung.phantom.anatomy import (
     airways,
     body_wall,
     brain,
+    brown_fat,
     chest_finds,
     couch,
     great_vessels,
@@ -41,6 +42,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield from mediastinum.cavity(subject, frame)
     yield from abdomen.cavity(subject, frame)
     yield from body_wall.deep_parts(subject, frame)
+    yield from brown_fat.beside_spine(subject)
     yield from lungs.parts(subject, frame)
     yield from abdomen.parts(subject, frame)
     yield from heart.parts(subject, frame)

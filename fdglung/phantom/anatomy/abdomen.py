@@ -54,7 +54,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     glands = list(liver.parts(subject, room))
     gut = list(upper_gut.parts(subject, room))
     bowels = list(bowel.parts(subject, room, line))
-    yield from pelvic_organs.vessels(subject, frame)
+    yield from pelvic_organs.vessels(subject)
     for group in (bowels, gut, pelvis, urinary, glands, adrenals):
         yield from group
 

@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from fdglung.phantom.anatomy.solids import grown, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid
 from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
@@ -90,20 +91,18 @@ def shape(subject: Subject) -> Heart:
     cavity = Solid(lambda x, y, z: np.maximum(inner.distance(x, y, z), base(x, y, z)), inner.box)
     body = ellipsoid((23, -50, -88), np.array((29.0, 35.0, 42.0)) * swell[0], axis=_APEX)
     outflow = capsule((18, -58, -74), (22, -48, -42), 17, end_radius=13.5)
-    right = _union((body, outflow), 14)
+    right = union(body, outflow, blend_mm=14)
     ventricle = Solid(lambda x, y, z: np.maximum(right.distance(x, y, z), -left.distance(x, y, z)), right.box)
     atrium = ellipsoid((-23, -22, -76), np.array((26.0, 30.0, 37.0)) * swell[1], axis=(0.1, 0.1, 1))
-    left_atrium = _union(
-        (
-            ellipsoid((12, 8, -56), np.array((38.0, 22.0, 26.0)) * swell[2]),
-            ellipsoid((42, -14, -44), (13, 10, 9)),
-            capsule((22, -4, -62), (33, -16, -70), 17),
-        ),
-        8,
+    left_atrium = union(
+        ellipsoid((12, 8, -56), np.array((38.0, 22.0, 26.0)) * swell[2]),
+        ellipsoid((42, -14, -44), (13, 10, 9)),
+        capsule((22, -4, -62), (33, -16, -70), 17),
+        blend_mm=8,
     )
     hollow = Solid(lambda x, y, z: np.maximum(left_atrium.distance(x, y, z), -left.distance(x, y, z)), left_atrium.box)
-    whole = _union((left, right, atrium, left_atrium), 3, grow_mm=2.5)
-    envelope = _union((left, right, atrium, left_atrium), 30, grow_mm=fat)
+    whole = grown(union(left, right, atrium, left_atrium, blend_mm=3), 2.5)
+    envelope = grown(union(left, right, atrium, left_atrium, blend_mm=30), fat)
     lines = tuple(_on_surface(points, whole) for points in _CORONARIES)
     return Heart(
         envelope=_placed(envelope, pose),
@@ -166,18 +165,6 @@ def _placed(solid: Solid, pose: _Pose) -> Solid:
     low, high = moved.min(axis=0), moved.max(axis=0)
     box: Box = ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
     return Solid(distance, box)
-
-
-def _union(solids: tuple[Solid, ...], blend_mm: float, *, grow_mm: float = 0.0) -> Solid:
-    def distance(x: Array, y: Array, z: Array) -> Array:
-        result = solids[0].distance(x, y, z)
-        for solid in solids[1:]:
-            result = smooth_union(result, solid.distance(x, y, z), blend_mm)
-        return result - np.float32(grow_mm)
-
-    more = grow_mm + blend_mm / 4
-    sides = [(min(s.box[a][0] for s in solids) - more, max(s.box[a][1] for s in solids) + more) for a in range(3)]
-    return Solid(distance, (sides[0], sides[1], sides[2]))
 
 
 def _on_surface(points: npt.ArrayLike, solid: Solid) -> Points:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fdglung.phantom.anatomy.heart import spline
-from fdglung.phantom.anatomy.landmarks import below_dome, cage, sternum_y
+from fdglung.phantom.anatomy.landmarks import below_dome, cage, inlet, sternum_y
 from fdglung.phantom.anatomy.lung_shape import PLEURA_MM, SHEET_MM
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
@@ -55,13 +55,17 @@ def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     What lies more than 8 mm under the diaphragm's upper face is left alone.
     """
 
+    def room(x: Array, y: Array, z: Array) -> Array:
+        # the neck's muscles above the lungs' apices stay
+        return np.maximum(cage(x, y, z), inlet(x, y, z) - np.float32(PLEURA_MM))
+
     def lined(x: Array, y: Array, z: Array) -> Array:
         under = below_dome(x, y, frame.organ_z(z))
-        return np.asarray(np.maximum(cage(x, y, z) - np.float32(0.5), -under - np.float32(8)), np.float32)
+        return np.asarray(np.maximum(room(x, y, z) - np.float32(0.5), -under - np.float32(8)), np.float32)
 
     def filled(x: Array, y: Array, z: Array) -> Array:
         above = np.float32(SHEET_MM) - below_dome(x, y, frame.organ_z(z))
-        return np.asarray(np.maximum(cage(x, y, z) + np.float32(PLEURA_MM - 1), above), np.float32)
+        return np.asarray(np.maximum(room(x, y, z) + np.float32(PLEURA_MM - 1), above), np.float32)
 
     yield Part(Tissue.MUSCLE, Solid(lined, _CHEST), Organ.MUSCLE)
     yield Part(Tissue.VISCERAL_FAT, Solid(filled, _CHEST), Organ.FAT)
