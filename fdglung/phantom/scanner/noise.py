@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fdglung.errors import ParameterError
 from fdglung.phantom.scanner.catalogue import Scanner
+from fdglung.phantom.scanner.gridding import weighted_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -146,12 +147,10 @@ def background(
         there is but one.
 
     """
-    import torch
-
     size = trues.shape[-1]
-    place = (torch.arange(size, device=trues.device, dtype=trues.dtype) - (size - 1) / 2) * bin_mm
-    spread = torch.exp(-4 * math.log(2) * ((place[:, None] - place[None, :]) / _SCATTER_FWHM_MM) ** 2)
-    scatter = trues @ spread
+    place = (np.arange(size) - (size - 1) / 2) * bin_mm
+    spread = np.exp(-4 * math.log(2) * ((place[:, None] - place[None, :]) / _SCATTER_FWHM_MM) ** 2).astype(np.float32)
+    scatter = weighted_sums(trues, 3, np.broadcast_to(np.arange(size), (size, size)).copy(), spread)
     whole = trues.sum(dim=(0, 2, 3), keepdim=True)
     ratio = scatter_fraction / (1 - scatter_fraction)
     scatter *= ratio * whole / scatter.sum(dim=(0, 2, 3), keepdim=True).clamp_min(1e-20)
