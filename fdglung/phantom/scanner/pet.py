@@ -79,8 +79,8 @@ def scan(
     Raises
     ------
     ParameterError
-        Images that do not lie along the patient's axes; activity that is negative or not finite; pixels that are not
-        square; an unknown tier.
+        Images that do not lie along the patient's axes; activity that is negative or not finite, a map
+        that is not; pixels that are not square; an unknown tier.
 
     """
     if tier not in ("bulk", "reference"):
@@ -105,8 +105,9 @@ def scan(
     scene = Scene(values, where, mu, used, square)
     make = bulk.scan if tier == "bulk" else reference.scan
     image = make(scene, scanner=scanner, reconstruction=reconstruction, noise=noise, rng=rng)
-    placed = _placed(image, square, grid) if own is grid else gridding.resample(image, square, grid).clamp_min_(0)
-    return gridding.image_of(placed, grid)
+    if own is grid:
+        return gridding.image_of(_placed(image, square, grid), grid)
+    return gridding.image_of(gridding.resample(image, square, grid, sharpness=0.75).clamp_min_(0), grid)
 
 
 def _own_grid(grid: Grid, reconstruction: Reconstruction) -> Grid:
@@ -122,9 +123,7 @@ def _own_grid(grid: Grid, reconstruction: Reconstruction) -> Grid:
         grid.origin_mm[axis] + 0.5 * ((grid.size[axis] - 1) * grid.spacing_mm[axis] - (count - 1) * step)
         for axis, count, step in ((0, counts[0], pixel), (1, counts[1], pixel), (2, slices, length / slices))
     ]
-    return Grid(
-        (origin[0], origin[1], origin[2]), (pixel, pixel, length / slices), (counts[0], counts[1], slices)
-    )
+    return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, length / slices), (counts[0], counts[1], slices))
 
 
 def _activity(image: sitk.Image) -> tuple[Tensor, Grid]:
@@ -145,6 +144,12 @@ def _mu(image: sitk.Image, name: str) -> tuple[Grid, Tensor]:
 
     grid = gridding.grid_of(image, name=name)
     values = sitk.GetArrayFromImage(image)
+    if not np.isfinite(values).all():
+        raise ParameterError(
+            f"{name} holds values that are not finite",
+            attribute=name,
+            remedy="Give CT numbers in HU, or attenuation coefficients in 1/cm",
+        )
     if values.min() < 0 or values.max() > _HIGHEST_MU_PER_CM:
         values = mu_map(values)
     return grid, torch.from_numpy(values.astype(np.float32)).to(gridding.device())

@@ -146,7 +146,9 @@ class Response:
         across, along = gridding.frequencies(shape, self.spacing_mm, "cpu")
         updates = self._updates(across, along, _NOISE_PIXELS).numpy()
         converged = (self._converged_power(across, along) * rfft_weights(shape[2])).numpy()
-        values = [(converged * np.expm1(-rate * updates) ** 2).sum(dtype=np.float64) for rate in _RATES.astype(np.float32)]
+        values = [
+            (converged * np.expm1(-rate * updates) ** 2).sum(dtype=np.float64) for rate in _RATES.astype(np.float32)
+        ]
         return _RATES, np.asarray(values) / math.prod(shape) / area
 
     def _converged_power(self, across: Tensor, along: Tensor) -> Tensor:
@@ -169,7 +171,9 @@ class Response:
         """Square of the transfer that the reconstruction models: the pixel's, and the point spread's."""
         width = [math.sqrt(2) * pixels * self.spacing_mm[0], 0.0]
         if self.reconstruction.psf:
-            width = [math.hypot(w, math.sqrt(2) * spread) for w, spread in zip(width, self.scanner.fwhm_mm, strict=True)]
+            width = [
+                math.hypot(w, math.sqrt(2) * spread) for w, spread in zip(width, self.scanner.fwhm_mm, strict=True)
+            ]
         return gaussian((width[0], width[1]))(across, along)
 
 
