@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -16,10 +16,10 @@ from scipy import ndimage
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
-from fdglung.phantom.acquisition import Contrast, Kernel, draw_acquisition, draw_scanner
+from fdglung.phantom.acquisition import draw_acquisition, draw_scanner
 from fdglung.phantom.anatomy import bronchi, cavities, parts
-from fdglung.phantom.anatomy.solids import noise as noise_field
-from fdglung.phantom.ct_numbers import draw_ct_numbers
+from fdglung.phantom.anatomy.heart import long_axis
+from fdglung.phantom.ct_numbers import Contrast, draw_ct_numbers
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
 from fdglung.phantom.inflation import carried, displacement
@@ -33,10 +33,11 @@ from fdglung.phantom.lesions import (
     render_fine,
     true_lesion,
 )
+from fdglung.phantom.myocardium import wall_factor
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
 from fdglung.phantom.scanner import pet
-from fdglung.phantom.scanner.ct import scan_ct
+from fdglung.phantom.scanner.ct import Kernel, scan_ct
 from fdglung.phantom.scanner.mismatch import mismatched_activity
 from fdglung.phantom.scanner.motion import breathe, draw_breathing
 from fdglung.phantom.scanner.noise import Noise
@@ -76,10 +77,13 @@ def make_study(
     scanner: str | None = None,
     reconstruction: str | None = None,
     tracer: str = "fdg",
+    uptake_s: float | None = None,
+    uptake_variants: Mapping[str, str] | None = None,
     dose_factor: float = 1.0,
     ct_mas: float | None = None,
     ct_kernel: Kernel | None = None,
     ct_contrast: Contrast | None = None,
+    ct_slice_mm: float | None = None,
     with_nac: bool = False,
     grid_mm: float | None = None,
     tier: Literal["bulk", "reference"] = "bulk",
@@ -105,9 +109,14 @@ def make_study(
         Key of `SCANNERS` and name of one of its reconstructions; None draws them.
     tracer
         Key of `TRACERS`.
+    uptake_s
+        Seconds from injection to scan, 1,200 to 14,400; None draws it.
+    uptake_variants
+        Of FDG, by name (`fdglung.phantom.fdg_variants.VARIANTS`): myocardium, bowel, brown fat and the like; those
+        that are not given are drawn.
     dose_factor
         Counts are those of the injected dose divided by this: 1, 2, 5, 10, 20, 50 or 100, or anything from 1 to 1000.
-    ct_mas, ct_kernel, ct_contrast
+    ct_mas, ct_kernel, ct_contrast, ct_slice_mm
         Of the CT; None draws them.
     with_nac
         Make the PET without attenuation correction as well.
@@ -138,10 +147,13 @@ def make_study(
         "scanner": scanner,
         "reconstruction": reconstruction,
         "tracer": tracer,
+        "uptake_s": uptake_s,
+        "uptake_variants": None if uptake_variants is None else dict(uptake_variants),
         "dose_factor": dose_factor,
         "ct_mas": ct_mas,
         "ct_kernel": ct_kernel,
         "ct_contrast": ct_contrast,
+        "ct_slice_mm": ct_slice_mm,
         "with_nac": with_nac,
         "grid_mm": grid_mm,
         "tier": tier,
@@ -154,27 +166,29 @@ def make_study(
         machine,
         method,
         tracer=tracer,
+        uptake_s=uptake_s,
         dose_factor=dose_factor,
         ct_mas=ct_mas,
         ct_kernel=ct_kernel,
         ct_contrast=ct_contrast,
+        ct_slice_mm=ct_slice_mm,
     )
-    uptake_s = (acquisition.started - acquisition.injected).total_seconds()
+    waited_s = (acquisition.started - acquisition.injected).total_seconds()
     group = draw_class(_rng(seed, 4)) if lesion_class is None else LesionClass(lesion_class)
     disease = draw_disease(_rng(seed, 5), group, overlap=overlap)
     breath = float(np.clip(_rng(seed, 6).normal(MEAN_BREATH, 0.05), 0.2, 0.5))
     hu = draw_ct_numbers(_rng(seed, 7), person, contrast=acquisition.ct_contrast)
-    uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_s=uptake_s)
+    uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_variants=uptake_variants, uptake_s=waited_s)
     in_pet, in_ct = BodyFrame(person, breath), BodyFrame(person, person.breath)
-    grids = study_grids(region, in_pet, method, training_mm=grid_mm)
+    grids = study_grids(region, in_pet, method, ct_slice_mm=acquisition.ct_slice_mm, training_mm=grid_mm)
 
     tell("painting the body", 0.02)
     with ThreadPoolExecutor(1) as other:
         waiting = None
         if grid_mm is None:
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
-        avid = _patchy(parts(person, in_pet), uptake, _rng(seed, 14))
         lattice_mm = 3.0 if grid_mm is None else _TRAINING_LATTICE_MM
+        avid = _avid(person, in_pet, uptake)
         active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
@@ -187,13 +201,11 @@ def make_study(
         bronchi_radii_mm=tree.radii,
         given=() if lesions is None else lesions,
     )
-    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
     moving = _moving(active, person, in_pet, grids.activity)
-    if waiting is not None:
-        still = waiting.result()
-        ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
-    else:
-        still, ct_lesion_mask = _inflated(active, lesion_mask, placed, grids.ct, in_pet, in_ct, moving)
+    # before lesions are painted: a warp would stretch them, and lesions do not stretch with the breath
+    still = _inflated(active, grids.ct, in_pet, in_ct, moving) if waiting is None else waiting.result()
+    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
+    ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
@@ -207,7 +219,7 @@ def make_study(
     moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
-        uptake_s=uptake_s,
+        uptake_s=waited_s,
         bed_seconds=acquisition.bed_seconds,
         weight_kg=person.weight_kg,
         dose_factor=acquisition.dose_factor,
@@ -280,17 +292,17 @@ def _entropy(person: Subject, arguments: dict[str, object]) -> str:
     return json.dumps([__version__, vars(person) | {"finds": sorted(person.finds)}, arguments], sort_keys=True)
 
 
-def _patchy(body: Iterable[Part | Tubes], uptake: Uptake, rng: np.random.Generator) -> Iterator[Part | Tubes]:
-    """Let the left ventricle's uptake vary along its wall as much as its segments do."""
-    wall = Tissue.LEFT_VENTRICLE_WALL
-    spread = np.float32(np.std(uptake.segments.get(wall, (1.0,))))
-    wave = noise_field(rng, wavelength_mm=(35, 35, 35))
+def _avid(person: Subject, frame: BodyFrame, uptake: Uptake) -> Iterator[Part | Tubes]:
+    """Yield the parts of a body, the left ventricle's wall with its uptake by segment."""
+    in_heart = wall_factor(uptake.heart_segments, *long_axis(person))
 
     def factor(x: Array, y: Array, z: Array) -> Array:
-        return np.maximum(1 + spread * wave(x, y, z), np.float32(0.1))
+        return in_heart(x, y, frame.organ_z(z))
 
-    for part in body:
-        yield replace(part, suv_factor=factor) if isinstance(part, Part) and part.tissue == wall else part
+    for part in parts(person, frame):
+        if isinstance(part, Part) and part.tissue == Tissue.LEFT_VENTRICLE_WALL:
+            part = replace(part, suv_factor=factor)
+        yield part
 
 
 def _paint_in_pet(
@@ -319,44 +331,21 @@ def _paint_in_ct(
     labels = np.zeros(grid.shape, np.uint16)
     organs = _image(still.organs, grid)
     for label, lesion in enumerate(placed, start=1):
-        shift = tuple(_breathed(lesion, in_pet, in_ct) - np.array(lesion.centre_mm))
-        rendered = render(lesion, grid, shift_mm=shift, confine=confinement(lesion, organs))
+        modelled = in_pet.to_canonical([lesion.centre_mm])
+        modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
+        shift = (in_ct.to_patient(in_ct.moved(modelled)) - np.array([lesion.centre_mm]))[0]
+        rendered = render(lesion, grid, shift_mm=tuple(shift), confine=confinement(lesion, organs))
         rendered.paint_ct(cast(Array, still.hu))
         _label(labels, rendered.window, rendered.coverage, label)
     return _image(labels, grid)
 
 
-def _breathed(lesion: PlacedLesion, in_pet: BodyFrame, in_ct: BodyFrame) -> npt.NDArray[np.float64]:
-    """Return where a lesion's centre is at the moment of the CT, in mm."""
-    modelled = in_pet.to_canonical([lesion.centre_mm])
-    modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
-    centre: npt.NDArray[np.float64] = in_ct.to_patient(in_ct.moved(modelled))[0]
-    return centre
-
-
-def _inflated(
-    active: Volumes,
-    lesion_mask: sitk.Image,
-    placed: Sequence[PlacedLesion],
-    grid: Grid,
-    in_pet: BodyFrame,
-    in_ct: BodyFrame,
-    moving: Array,
-) -> tuple[Volumes, sitk.Image]:
-    """Carry what was painted at the breath of the PET, lesions included, to that of the CT."""
+def _inflated(active: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array) -> Volumes:
+    """Carry the body painted at the breath of the PET to that of the CT."""
     transform = displacement(in_pet, in_ct, grid, moving)
     hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
     organs = carried(_image(active.organs, grid), transform)
-    still = Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
-    labels = sitk.GetArrayFromImage(carried(lesion_mask, transform))
-    there = np.unique(labels)
-    for label, lesion in enumerate(placed, start=1):
-        # the nearest voxel may miss a speck, which has a place on the CT all the same
-        centre = (_breathed(lesion, in_pet, in_ct) - grid.origin_mm) / grid.spacing_mm
-        index = tuple(round(place) for place in centre[::-1])
-        if label not in there and all(0 <= i < n for i, n in zip(index, grid.shape, strict=True)):
-            labels[index] = label
-    return still, _image(labels, grid)
+    return Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
 
 
 def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
@@ -383,7 +372,7 @@ def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.rando
 
 def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
     dome = frame.to_patient(frame.moved([(-72.0, -8.0, -88.0)]))[0, 2]
-    apex, pelvis = (frame.to_patient([(0.0, 0.0, z)])[0, 2] for z in (115.0, -480.0))
+    apex, pelvis = (frame.to_patient([(0.0, 0.0, z)])[0, 2] for z in (88.0, -480.0))
     return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
 
 

@@ -24,6 +24,7 @@ _ANCHOR = np.array((6.0, -20.0, -56.0))
 _APEX = np.array((0.64, -0.56, -0.53)) / np.linalg.norm((0.64, -0.56, -0.53))
 _LEFT_CENTRE = np.array((49.0, -30.0, -84.0))
 _BASE_MM = -27.0
+_LENGTH_MM = 54.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def shape(subject: Subject) -> Heart:
     thick = 10.8 + float(np.clip(rng.normal(0, 0.7), -1.5, 1.5)) + (0.3 if subject.age_years > 65 else 0)
     fat = float(np.clip(3.0 + 0.25 * (subject.body_mass_index - 23) + rng.normal(0, 1), 1.5, 8))
     swell = np.clip(rng.normal(1, 0.04, 3), 0.9, 1.1)
-    outer = ellipsoid(_LEFT_CENTRE, np.array((36.5, 36.5, 54.0)), axis=_APEX)
-    inner_radii = np.array((36.5, 36.5, 54.0)) - thick
+    outer = ellipsoid(_LEFT_CENTRE, np.array((36.5, 36.5, _LENGTH_MM)), axis=_APEX)
+    inner_radii = np.array((36.5, 36.5, _LENGTH_MM)) - thick
     inner = ellipsoid(_LEFT_CENTRE - 1.0 * _APEX, inner_radii, axis=_APEX)
 
     def base(x: Array, y: Array, z: Array) -> Array:
@@ -117,6 +118,11 @@ def shape(subject: Subject) -> Heart:
 def carried(subject: Subject, points: npt.ArrayLike) -> Points:
     """Carry points (n, 3) of the reference heart to where the subject's heart has them (organ coordinates, mm)."""
     return _carried(np.asarray(points, np.float64), _pose(subject, subject.rng(210)))
+
+
+def long_axis(subject: Subject) -> Points:
+    """Return the middle of the mitral valve and the tip of the left ventricle, (2, 3) organ coordinates in mm."""
+    return carried(subject, [_LEFT_CENTRE + _BASE_MM * _APEX, _LEFT_CENTRE + _LENGTH_MM * _APEX])
 
 
 _CORONARIES = (
