@@ -7,7 +7,7 @@ import pytest
 
 from fdglung.errors import ParameterError
 from fdglung.phantom.lesions.distributions import SizeUptake, Spread
-from fdglung.phantom.lesions.drawing import draw_class, draw_disease, profile
+from fdglung.phantom.lesions.drawing import draw_class, draw_disease
 from fdglung.phantom.lesions.plans import LesionPlan, Sign, Station, Zone
 from fdglung.phantom.lesions.profiles import PROFILES, subtypes
 from fdglung.phantom.lesions.subtype import SIGNS_BY_FORM
@@ -16,6 +16,10 @@ from fdglung.phantom.study import LesionClass
 from tests.cases import ROOT
 
 NAMES = [one.name for one in PROFILES]
+
+
+def profile(name):
+    return PROFILES[NAMES.index(name)]
 
 
 def patients(name, count, seed=0):
