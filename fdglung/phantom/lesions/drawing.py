@@ -60,8 +60,8 @@ def draw_disease(
         Name of one of the class's subtypes; None draws it by its weight.
     tracer
         Key of `fdglung.phantom.tracers.TRACERS`. Another one than FDG changes nothing but SUVmax, which is multiplied
-        by `fdglung.phantom.lesions.other_tracers.UPTAKE_RATIOS`: its spread, and how it goes with size and subtype, stay
-        those of FDG.
+        by `fdglung.phantom.lesions.other_tracers.UPTAKE_RATIOS`: its spread, and how it goes with size and subtype,
+        stay those of FDG.
 
     Raises
     ------
@@ -189,4 +189,3 @@ def _draw_nodes(
         )
         for station, diameter, uptake in zip(stations, diameters, uptakes, strict=True)
     )
-

@@ -38,10 +38,10 @@ UPTAKE_RATIOS: Mapping[str, Mapping[LesionClass, float]] = MappingProxyType(
 (lymphoma 6.8, lung cancer 8.2, benign 5.4, metastasis 5.0, subtypes weighted).
 
 PSMA: lung cancer 5.6, metastases of prostate cancer 4.4 (J Nucl Med 2016;57:367), benign opacities 2.4
-(10.1186/s40644-018-0154-8), lymphoma medians of 1.7 to 4.4 (10.1097/MNM.0000000000001465); PSMA-1007 as PSMA-11, a round
-figure. DOTATATE: high-grade lung tumours 2.2 to 2.8 (J Nucl Med 2009;50:1927), metastases of neuroendocrine tumours
-16.0 (J Nucl Med 2011;52:1864); lymphoma and benign disease are round figures. FAPI: lung cancer 9.1, lung metastases
-6.1, benign lung disease 5.3 (10.3389/fonc.2024.1373286); lymphoma is a round figure.
+(10.1186/s40644-018-0154-8), lymphoma medians of 1.7 to 4.4 (10.1097/MNM.0000000000001465); PSMA-1007 as PSMA-11, a
+round figure. DOTATATE: high-grade lung tumours 2.2 to 2.8 (J Nucl Med 2009;50:1927), metastases of neuroendocrine
+tumours 16.0 (J Nucl Med 2011;52:1864); lymphoma and benign disease are round figures. FAPI: lung cancer 9.1, lung
+metastases 6.1, benign lung disease 5.3 (10.3389/fonc.2024.1373286); lymphoma is a round figure.
 """
 
 
