@@ -11,6 +11,7 @@ from fdglung.phantom.lesions.other_tracers import UPTAKE_RATIOS
 from fdglung.phantom.lesions.overlap import bayes_error
 from fdglung.phantom.study import LesionClass
 from fdglung.phantom.tracers import TRACERS
+from tests.cases import ROOT
 
 
 def test_every_tracer_has_a_ratio_for_every_class():
@@ -60,3 +61,9 @@ def test_the_posterior_is_calibrated_for_another_tracer():
 def test_an_unknown_tracer_names_the_parameter():
     with pytest.raises(ParameterError, match="tracer"):
         draw_disease(np.random.default_rng(0), LesionClass.BENIGN, tracer="psma")
+
+
+def test_the_documentation_holds_the_ratios_of_the_code():
+    text = (ROOT / "docs" / "phantom_lesions.md").read_text(encoding="utf-8")
+    for name, tracer in (("PSMA-11, PSMA-1007", "psma_1007"), ("DOTATATE", "dotatate"), ("FAPI", "fapi")):
+        assert f"| {name} | {' | '.join(f'{UPTAKE_RATIOS[tracer][one]:g}' for one in LesionClass)} |" in text
