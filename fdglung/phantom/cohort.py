@@ -123,11 +123,16 @@ def make_one(
             grid_mm=recipe.grid_mm,
             progress=progress,
         )
+        tell = None if progress is None else _last_tenth(progress)
         if recipe.format == "dicom":
-            fill_dicom(study, temporary, quirks=recipe.quirks)
+            fill_dicom(study, temporary, quirks=recipe.quirks, progress=tell)
         else:
-            fill_nifti(study, temporary)
+            fill_nifti(study, temporary, progress=tell)
         (temporary / RECORD).write_text(_json(record(recipe, study)), encoding="utf-8")
+
+
+def _last_tenth(progress: Progress) -> Progress:
+    return lambda text, fraction: progress(text, 0.9 + 0.1 * fraction)
 
 
 def _synthesis() -> Maker:
