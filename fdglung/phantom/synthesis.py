@@ -20,6 +20,7 @@ from fdglung.phantom.acquisition import draw_acquisition, draw_scanner
 from fdglung.phantom.anatomy import bronchi, cavities, parts
 from fdglung.phantom.anatomy.heart import long_axis
 from fdglung.phantom.ct_numbers import Contrast, draw_ct_numbers
+from fdglung.phantom.fdg_variants import check_variants
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
 from fdglung.phantom.inflation import carried, displacement
@@ -34,7 +35,7 @@ from fdglung.phantom.lesions import (
     true_lesion,
 )
 from fdglung.phantom.myocardium import wall_factor
-from fdglung.phantom.organs import Organ, Tissue
+from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
 from fdglung.phantom.scanner import pet
 from fdglung.phantom.scanner.ct import Kernel, scan_ct
@@ -45,7 +46,7 @@ from fdglung.phantom.shapes import Array, Grid
 from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy, TrueLesion
 from fdglung.phantom.subject import Subject, draw_subject
 from fdglung.phantom.tracers import TRACERS
-from fdglung.phantom.uptake import Uptake, draw_uptake
+from fdglung.phantom.uptake import Uptake, draw_uptake, time_factor
 
 Progress = Callable[[str, float], None]
 
@@ -148,7 +149,7 @@ def make_study(
         "reconstruction": reconstruction,
         "tracer": tracer,
         "uptake_s": uptake_s,
-        "uptake_variants": None if uptake_variants is None else dict(uptake_variants),
+        "uptake_variants": None if uptake_variants is None else check_variants(uptake_variants, tracer),
         "dose_factor": dose_factor,
         "ct_mas": ct_mas,
         "ct_kernel": ct_kernel,
@@ -175,9 +176,14 @@ def make_study(
     )
     waited_s = (acquisition.started - acquisition.injected).total_seconds()
     group = draw_class(_rng(seed, 4)) if lesion_class is None else LesionClass(lesion_class)
-    disease = draw_disease(_rng(seed, 5), group, overlap=overlap)
+    disease = draw_disease(_rng(seed, 5), group, overlap=overlap, tracer=tracer)
+    rise = time_factor("tumour", waited_s, tracer=tracer)
     breath = float(np.clip(_rng(seed, 6).normal(MEAN_BREATH, 0.05), 0.2, 0.5))
-    hu = draw_ct_numbers(_rng(seed, 7), person, contrast=acquisition.ct_contrast)
+    # the PET's lung is denser than the CT's at deeper breath
+    hu, pet_hu = (
+        draw_ct_numbers(_rng(seed, 7), replace(person, breath=each), contrast=acquisition.ct_contrast)
+        for each in (person.breath, breath)
+    )
     uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_variants=uptake_variants, uptake_s=waited_s)
     in_pet, in_ct = BodyFrame(person, breath), BodyFrame(person, person.breath)
     grids = study_grids(region, in_pet, method, ct_slice_mm=acquisition.ct_slice_mm, training_mm=grid_mm)
@@ -189,12 +195,12 @@ def make_study(
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
         lattice_mm = 3.0 if grid_mm is None else _TRAINING_LATTICE_MM
         avid = _avid(person, in_pet, uptake)
-        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
+        active = rasterise(avid, in_pet, grids.activity, hu=pet_hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
     placed = place_lesions(
-        disease.plans if lesions is None else (),
+        [replace(plan, suv_max=rise * plan.suv_max) for plan in disease.plans] if lesions is None else (),
         organs=organs,
         rng=_rng(seed, 9),
         bronchi=np.stack([in_pet.to_patient(in_pet.moved(p)) for p in (tree.starts, tree.stops)], axis=1),
@@ -203,7 +209,12 @@ def make_study(
     )
     moving = _moving(active, person, in_pet, grids.activity)
     # before lesions are painted: a warp would stretch them, and lesions do not stretch with the breath
-    still = _inflated(active, grids.ct, in_pet, in_ct, moving) if waiting is None else waiting.result()
+    if waiting is None:
+        still = _inflated(active, grids.ct, in_pet, in_ct, moving)
+        inside = np.isin(cast(npt.NDArray[np.uint8], still.organs), LOBES)
+        cast(Array, still.hu)[inside] += np.float32(hu[Tissue.LUNG] - pet_hu[Tissue.LUNG])
+    else:
+        still = waiting.result()
     truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
     ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
 
@@ -362,7 +373,7 @@ def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.rando
         grid.spacing_mm,
         mas=acquisition.ct_mas,
         kernel=acquisition.ct_kernel,
-        slice_mm=grid.spacing_mm[2],
+        slice_mm=max(acquisition.ct_slice_mm, grid.spacing_mm[2]),
         rng=rng,
         metal=metal if metal.any() else None,
         field_mm=CT_FIELD_MM,
