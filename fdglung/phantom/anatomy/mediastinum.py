@@ -17,6 +17,8 @@ from fdglung.phantom.subject import Subject
 
 _CHEST: Box = ((-152.0, 152.0), (-118.0, 116.0), (-250.0, 122.0))
 
+_APEX_MUSCLE_MM = 12.0
+
 _OESOPHAGUS = (
     (0, 15, 152),
     (1, 19, 128),
@@ -65,7 +67,9 @@ def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
 
     def filled(x: Array, y: Array, z: Array) -> Array:
         above = np.float32(SHEET_MM) - below_dome(x, y, frame.organ_z(z))
-        return np.asarray(np.maximum(room(x, y, z) + np.float32(PLEURA_MM - 1), above), np.float32)
+        # about the apices scaleni and the first ribs' muscles fill what the lungs leave
+        muscle = np.float32(_APEX_MUSCLE_MM) * np.clip((z - np.float32(30)) / 30, 0, 1)
+        return np.asarray(np.maximum(room(x, y, z) + np.float32(PLEURA_MM - 1) + muscle, above), np.float32)
 
     yield Part(Tissue.MUSCLE, Solid(lined, _CHEST), Organ.MUSCLE)
     yield Part(Tissue.VISCERAL_FAT, Solid(filled, _CHEST), Organ.FAT)
