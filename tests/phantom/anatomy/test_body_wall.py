@@ -178,7 +178,7 @@ def muscles(subject):
     for level in (-10.0, -77.0, -125.0):
         low = frame.to_patient([(0, 60, level)])[0, 2] - 3.0
         grid = Grid((-260.0, -180.0, low), (2.0, 2.0, 3.0), (261, 180, 3))
-        found = rasterise(painted, frame, grid, hu=table, organs=True)
+        found = rasterise(painted, frame, grid, hu=table, organs=True, lattice_mm=1.0)
         outside = cage(*frame.coordinates(grid))[1] > -3
         chosen = (found.organs[1] == Organ.MUSCLE) & outside & (np.abs(found.hu[1] - 60.5) < 89.5)
         areas.append(0.04 * np.count_nonzero(chosen))
