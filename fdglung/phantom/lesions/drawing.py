@@ -102,10 +102,10 @@ def check_overlap(overlap: float) -> None:
 
 def check_priors(priors: Mapping[LesionClass, float]) -> dict[LesionClass, float]:
     """Return shares of all four classes, in their order, that sum to 1; raise a ParameterError where they cannot."""
-    shares = {LesionClass(one): float(priors.get(one, 0.0)) for one in LesionClass}
-    unknown = [one for one in priors if one not in set(LesionClass)]
+    known = all(one in set(LesionClass) and isinstance(share, (int, float)) for one, share in priors.items())
+    shares = {one: float(priors.get(one, 0.0)) for one in LesionClass} if known else {}
     total = sum(shares.values())
-    if unknown or min(shares.values()) < 0 or not 0 < total < math.inf:
+    if not known or min(shares.values()) < 0 or not 0 < total < math.inf:
         raise ParameterError(
             f"priors are {dict(priors)}", attribute="priors", remedy="Give each class a share of 0 or more, not all 0"
         )

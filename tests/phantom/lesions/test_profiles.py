@@ -262,8 +262,14 @@ def test_unknown_names_are_errors_that_name_the_parameter():
         draw_disease(rng, LesionClass.BENIGN, subtype="adenocarcinoma")
     with pytest.raises(ParameterError, match="lesion_class"):
         draw_disease(rng, "cold")
-    with pytest.raises(ParameterError, match="priors"):
-        draw_class(rng, priors={LesionClass.BENIGN: -1.0})
+    for priors in (
+        {LesionClass.BENIGN: -1.0},
+        {LesionClass.BENIGN: "much"},
+        {"cold": 1.0},
+        {LesionClass.BENIGN: np.nan},
+    ):
+        with pytest.raises(ParameterError, match="priors"):
+            draw_class(rng, priors=priors)
 
 
 @pytest.mark.parametrize(
