@@ -84,7 +84,7 @@ def test_active_brown_fat_shows_on_a_projection_and_inactive_does_not():
     body = list(parts(WOMAN, frame))
     seen = {}
     for state in ("inactive", "active"):
-        uptake = draw_uptake(np.random.default_rng(5), WOMAN, variants={"brown_fat": state})
+        uptake = draw_uptake(np.random.default_rng(5), WOMAN, uptake_variants={"brown_fat": state})
         suv = rasterise(body, frame, CHEST, suv=uptake.suv).suv
         x, _, z = frame.coordinates(CHEST)
         seen[state] = np.where((z > 90) & (z < 125) & (np.abs(x) > 60) & (np.abs(x) < 95), suv, 0).max(axis=1)
@@ -111,7 +111,7 @@ def test_what_a_variant_of_uptake_changes_is_painted(variant, plain, changed, or
     means = []
     for value in (plain, changed):
         fixed = {"muscle": "rest", "myocardium": "none"} | {variant: value}
-        uptake = draw_uptake(np.random.default_rng(5), WOMAN, variants=fixed)
+        uptake = draw_uptake(np.random.default_rng(5), WOMAN, uptake_variants=fixed)
         painted = rasterise(body, frame, TRUNK, suv=uptake.suv, organs=True)
         means.append(painted.suv[painted.organs == organ].mean())
     assert means[1] > least * means[0]
