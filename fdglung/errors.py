@@ -153,6 +153,26 @@ class ParameterError(InputError):
     """A parameter outside its range."""
 
 
+class CheckpointError(InputError):
+    """A network's checkpoint that is not there, is broken, or is of another network."""
+
+
+class BackendError(InputError):
+    """Software that is needed to run a network is not installed."""
+
+
+class OutOfMemoryError(InputError):
+    """Memory does not suffice, not even in small pieces."""
+
+
+class DataListError(InputError):
+    """A list of training data that names what is not there or does not fit together."""
+
+
+class UnreadableImageError(InputError):
+    """A file that holds no image of three axes."""
+
+
 class OutputError(FdglungError, OSError):
     """The output cannot be written."""
 

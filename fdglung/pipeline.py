@@ -13,7 +13,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, __version__, lesions, lungs, segmentation
-from fdglung.errors import NoPetError
+from fdglung.errors import NoPetError, NoThoraxError
 from fdglung.findings import Findings
 from fdglung.lesions import Lesion
 from fdglung.lungs import LungRegion
@@ -22,7 +22,18 @@ from fdglung.study import Study
 
 Progress = Callable[[str, float], None]
 
-_PACKAGES = ("SimpleITK", "numpy", "scipy", "scikit-image", "pydicom", "highdicom", "lungmask", "torch")
+_PACKAGES = (
+    "SimpleITK",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "pydicom",
+    "highdicom",
+    "lungmask",
+    "torch",
+    "onnxruntime",
+    "openvino",
+)
 
 
 @dataclass(frozen=True)
@@ -105,13 +116,18 @@ def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = 
     NoPetError
         If there is no PET to find lesions in, which is said before the work on the CT.
     NoThoraxError
-        If the CT shows no lungs.
+        If the CT shows no lungs and the method cannot do without them; a network then searches the whole PET.
 
     """
     _require_pet(study)
     if settings.segmentation.region == "all" or study.ct is None:
         return None
-    return lungs.segment(study.ct, weights=settings.lung_weights, margin_mm=settings.margin_mm, progress=progress)
+    try:
+        return lungs.segment(study.ct, weights=settings.lung_weights, margin_mm=settings.margin_mm, progress=progress)
+    except NoThoraxError:
+        if settings.segmentation.method == "network":
+            return None
+        raise
 
 
 def find_lesions(
@@ -179,7 +195,7 @@ def _provenance(
         "notice": RESEARCH_NOTICE,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "lesions": {"method": found.method, "seed_suv_g_per_ml": found.seed_suv},
+        "lesions": {"method": found.method, "seed_suv_g_per_ml": found.seed_suv, "networks": found.networks},
         "lungs": None
         if region is None
         else {"method": region.method, "weights_sha256": region.weights_sha256, "box_mm_lps": region.box_mm},

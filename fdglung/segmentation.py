@@ -21,7 +21,8 @@ class SegmentationSettings:
     Attributes
     ----------
     method
-        ``threshold``: seeds above an SUV, grown to a fraction of each lesion's own SUVmax.
+        ``threshold``: seeds above an SUV, grown to a fraction of each lesion's own SUVmax; ``network``: a trained
+        network's outline, for which the thresholds do not count.
     region
         ``lungs``: lesions in or at the lungs; ``all``: every avid uptake of the PET, physiological uptake included.
     seed_suv
@@ -35,16 +36,31 @@ class SegmentationSettings:
         Two maxima are two lesions when the uptake between them falls below this fraction of the lower one.
     min_volume_ml
         Smallest VOI that is reported, in ml.
+    checkpoints
+        Files of the networks, whose mean is taken; none for those that ship with fdglung.
+    backend
+        What the networks run on: ``torch``, ``onnxruntime``, ``openvino``, or the fastest of them (``auto``).
+    flips
+        Whether a network sees each place in eight mirrorings too, which takes eight times as long.
+    overlap
+        Share of a network's window that the next one covers again.
+    probability
+        Lowest probability of a lesion's voxels.
 
     """
 
-    method: Literal["threshold"] = "threshold"
+    method: Literal["threshold", "network"] = "threshold"
     region: Literal["lungs", "all"] = "lungs"
     seed_suv: float = 2.5
     reference_factor: float = 1.5
     voi_fraction: float = 0.4
     saddle_fraction: float = 0.7
     min_volume_ml: float = 0.3
+    checkpoints: tuple[str, ...] = ()
+    backend: Literal["auto", "torch", "onnxruntime", "openvino"] = "auto"
+    flips: bool = False
+    overlap: float = 0.5
+    probability: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -55,13 +71,16 @@ class SegmentationSettings:
             If a value is outside its range.
 
         """
-        _check_choice("method", self.method, ("threshold",))
+        _check_choice("method", self.method, ("threshold", "network"))
+        _check_choice("backend", self.backend, ("auto", "torch", "onnxruntime", "openvino"))
         _check_choice("region", self.region, ("lungs", "all"))
         _check_range("seed_suv", self.seed_suv, 0.1, 100)
         _check_range("reference_factor", self.reference_factor, 0, 10)
         _check_range("voi_fraction", self.voi_fraction, 0.05, 0.95)
         _check_range("saddle_fraction", self.saddle_fraction, 0, 1)
         _check_range("min_volume_ml", self.min_volume_ml, 0, 100)
+        _check_range("overlap", self.overlap, 0, 0.9)
+        _check_range("probability", self.probability, 0.01, 0.99)
 
 
 @dataclass(frozen=True)
@@ -73,15 +92,22 @@ class SegmentedLesion:
     label
         Its value in the label image.
     voi_fraction
-        Fraction of SUVmax that bounds its VOI; above the fraction asked for where that one ran into other tissue.
+        Fraction of SUVmax that bounds its VOI; above the fraction asked for where that one ran into other tissue. Of a
+        network's outline, the coolest voxel as a fraction of the hottest.
     warnings
         What a physician must know about it.
+    confidence
+        Mean probability of lesion over its VOI, 0 to 1; None where no network found it.
+    confidence_spread
+        Mean over its VOI of the standard deviation of the probability over several networks; None with less than two.
 
     """
 
     label: int
     voi_fraction: float
     warnings: tuple[str, ...] = ()
+    confidence: float | None = None
+    confidence_spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,23 +147,29 @@ class LesionSegmentation:
         Avid uptake in the region that is no lung lesion, hottest first; specks with less than `min_volume_ml` above the
         seed threshold are left out.
     seed_suv
-        Threshold of the seeds after the reference uptake was heard, SUVbw in g/ml.
+        Threshold of the seeds after the reference uptake was heard, SUVbw in g/ml; None where no seeds were used.
     reference_uptake
         SUVmean in g/ml by name (``liver``, ``blood pool``) of what could be measured.
     method
         What found the lesions.
     warnings
         What a physician must know, in full sentences.
+    probability
+        Probability of lesion on the PET grid, float32; None where no network was used.
+    networks
+        File name, checksum and backend of each network that was used.
 
     """
 
     labels: sitk.Image
     lesions: tuple[SegmentedLesion, ...]
     excluded: tuple[ExcludedUptake, ...]
-    seed_suv: float
+    seed_suv: float | None
     reference_uptake: dict[str, float]
     method: str
     warnings: tuple[str, ...] = ()
+    probability: sitk.Image | None = None
+    networks: tuple[dict[str, str], ...] = ()
 
 
 def segment(
@@ -154,7 +186,8 @@ def segment(
     study
         With a PET, and a CT unless the region is ``all``.
     lungs
-        The study's lungs; None only for the region ``all``.
+        The study's lungs; None for the region ``all``, and for a network where no lungs were found, which then searches
+        the whole PET and says so.
     settings
         Method and thresholds.
     progress
@@ -169,7 +202,10 @@ def segment(
     NoPetError
         If the study has no PET.
     NoCtError
-        If the region is ``lungs`` and there is no CT or no lung mask.
+        If the region is ``lungs`` and there is no CT or no lung mask for the thresholds, or no CT for a network that
+        needs it.
+    CheckpointError
+        If a network's checkpoint is missing, broken or does not fit.
 
     """
     from fdglung.segmentation_threshold import segment_by_threshold
@@ -179,12 +215,17 @@ def segment(
         raise NoPetError(
             "the study holds no PET", remedy="Give the folder that holds the attenuation-corrected PET too"
         )
+    tell = progress or (lambda text, fraction: None)
+    if settings.method == "network":
+        from fdglung.segmentation_network import segment_by_network
+
+        return segment_by_network(study.pet, study.ct, lungs, settings, tell)
     if settings.region == "lungs" and (lungs is None or study.ct is None):
         raise NoCtError(
             "the study holds no CT, so the lungs cannot be found",
             remedy="Add the CT of the same study, or analyse all uptake of the PET with --region all",
         )
-    return segment_by_threshold(study.pet, study.ct, lungs, settings, progress or (lambda text, fraction: None))
+    return segment_by_threshold(study.pet, study.ct, lungs, settings, tell)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -1,0 +1,145 @@
+"""Running a checkpoint on windows: torch, ONNX Runtime or OpenVINO by one key."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdglung.errors import BackendError, ParameterError
+from fdglung.network.checkpoint import Checkpoint, as_onnx, load_network
+from fdglung.network.onnx_export import INPUT
+from fdglung.network.windows import Predict
+
+Backend = Literal["auto", "torch", "onnxruntime", "openvino"]
+
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+"""``auto`` takes torch where there is a GPU, and OpenVINO, ONNX Runtime or torch, the first installed, on a CPU."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A checkpoint ready to run.
+
+    Attributes
+    ----------
+    checkpoint
+        Which.
+    backend
+        By what; never ``auto``.
+    predict
+        From (1, channel, z, y, x) to logits (1, output, z, y, x).
+
+    """
+
+    checkpoint: Checkpoint
+    backend: str
+    predict: Predict
+
+
+def open_predictor(checkpoint: Checkpoint, backend: Backend = "auto") -> Predictor:
+    """Make a checkpoint ready to run.
+
+    Raises
+    ------
+    BackendError
+        What the backend needs is not installed.
+    ParameterError
+        There is no such backend, or it cannot run this kind of file.
+    CheckpointError
+        The weights do not fit the architecture that the checkpoint names.
+
+    """
+    if backend not in BACKENDS:
+        raise ParameterError(
+            f"{backend!r} is no backend",
+            attribute="backend",
+            remedy=f"Choose {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}",
+        )
+    chosen = choose_backend(checkpoint) if backend == "auto" else backend
+    openers = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}
+    try:
+        return Predictor(checkpoint, chosen, openers[chosen](checkpoint))
+    except ImportError as error:
+        raise BackendError(
+            f"{chosen} is not installed ({error})",
+            attribute="backend",
+            remedy="Install fdglung[network], or choose another backend",
+        ) from error
+
+
+def choose_backend(checkpoint: Checkpoint) -> str:
+    """Return the fastest backend that this machine has for a checkpoint."""
+    is_torch = checkpoint.path.suffix == ".pt"
+    if is_torch and _has_gpu():
+        return "torch"
+    # A checkpoint of torch becomes ONNX by way of the package onnx.
+    if not is_torch or importlib.util.find_spec("onnx"):
+        for name in ("openvino", "onnxruntime"):
+            if importlib.util.find_spec(name):
+                return name
+    return "torch"
+
+
+def probabilities(logits: NDArray[np.float32], axis: int = 0) -> NDArray[np.float32]:
+    """Return the softmax of logits along an axis."""
+    raised = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=axis, keepdims=True), np.float32)
+
+
+def _torch(checkpoint: Checkpoint) -> Predict:
+    import torch
+
+    if checkpoint.path.suffix != ".pt":
+        raise ParameterError(
+            f"torch does not run {checkpoint.path.name}",
+            attribute="backend",
+            remedy="Give the checkpoint that ends in .pt, or choose openvino or onnxruntime",
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = load_network(checkpoint).to(device)
+
+    def predict(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode(), torch.autocast("cuda", enabled=device.type == "cuda"):
+            output: NDArray[np.float32] = network(torch.from_numpy(batch).to(device)).float().cpu().numpy()
+        return output
+
+    return predict
+
+
+def _onnxruntime(checkpoint: Checkpoint) -> Predict:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(as_onnx(checkpoint)), options, providers=["CPUExecutionProvider"])
+    return lambda batch: np.asarray(session.run(None, {INPUT: batch})[0], np.float32)
+
+
+def _openvino(checkpoint: Checkpoint) -> Predict:
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(str(as_onnx(checkpoint)))
+    compiled: dict[tuple[int, ...], Any] = {}
+
+    def predict(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        # A fixed shape is compiled to faster code than an open one, and windows have one shape.
+        if batch.shape not in compiled:
+            model.reshape(list(batch.shape))
+            compiled.clear()
+            compiled[batch.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return np.array(compiled[batch.shape](batch)[0], np.float32)
+
+    return predict
+
+
+def _has_gpu() -> bool:
+    if not importlib.util.find_spec("torch"):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
