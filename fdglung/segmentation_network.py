@@ -19,14 +19,13 @@ from fdglung.network.backends import Predictor, open_predictor, probabilities
 from fdglung.network.checkpoint import Checkpoint, read_checkpoint
 from fdglung.network.normalisation import outside
 from fdglung.network.spec import NetworkSpec, check_same
-from fdglung.network.volume import Box, back_onto, extent_mm, grid_over, network_input, raw_on
+from fdglung.network.volume import Box, back_onto, box_to_search, grid_over, network_input, raw_on
 from fdglung.network.windows import mirrored, sliding_window, with_smaller_windows
 from fdglung.segmentation import LesionSegmentation, SegmentationSettings, SegmentedLesion
 
 MODELS_VARIABLE = "FDGLUNG_MODELS"
 """Environment variable that names a folder of checkpoints to use where none is given."""
 
-_WHOLE_THORAX_MM = 250.0
 _LESION = 1
 
 
@@ -189,8 +188,8 @@ def predict(
     """
     spec = predictors[0].checkpoint.spec
     warnings = _missing_channels(ct, spec)
-    if box_mm is not None and min(extent_mm(pet)[:2]) < _WHOLE_THORAX_MM:
-        box_mm = None
+    asked, box_mm = box_mm, box_to_search(pet, box_mm)
+    if asked is not None and box_mm is None:
         warnings.append("The image shows a part of the chest only, so all of it was searched and not only the lungs.")
     grid = grid_over(pet, spec.spacing_mm, box_mm)
     image = network_input(raw_on(grid, {"PET": pet, "CT": ct}, spec.channels), spec)

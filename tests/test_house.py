@@ -10,6 +10,7 @@ LEVELS = [
     {"errors", "files"},
     {"dicom"},
     {"study"},
+    {"nifti"},
     {"lungs", "lungs_classical", "network"},
     {
         "anatomy",
@@ -23,6 +24,7 @@ LEVELS = [
     {"lesions"},
     {"findings"},
     {"pipeline"},
+    {"segmentation_files"},
     {"reporting"},
     {"cli"},
     {"__main__"},

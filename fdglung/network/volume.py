@@ -14,6 +14,8 @@ from fdglung.errors import NoOverlapError
 from fdglung.network.normalisation import OUTSIDE, normalised
 from fdglung.network.spec import NetworkSpec
 
+_WHOLE_CHEST_MM = 250.0
+
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
@@ -157,7 +159,15 @@ def back_onto(image: sitk.Image, grid: Grid, values: NDArray[np.float32]) -> sit
     return sitk.Resample(source, image, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)
 
 
-def extent_mm(image: sitk.Image) -> tuple[float, float, float]:
+def box_to_search(image: sitk.Image, box_mm: Box | None) -> Box | None:
+    """Return the lungs' box, or None where an image is too small to show a whole chest (less than 25 cm across).
+
+    The box of what such an image shows of the lungs could cut a lesion off, and little is saved by it.
+    """
+    return None if box_mm is None or min(_extent_mm(image)[:2]) < _WHOLE_CHEST_MM else box_mm
+
+
+def _extent_mm(image: sitk.Image) -> tuple[float, float, float]:
     """Return the sides of an image's bounding box along the patient's x, y and z, in mm."""
     grid = grid_over(image, 1.0)
     return float(grid.size[0]), float(grid.size[1]), float(grid.size[2])

@@ -54,17 +54,17 @@ def sliding_window(
     """
     if not 0 <= overlap <= 0.9:
         raise ParameterError(f"{overlap} is no share", attribute="overlap", remedy="Give an overlap from 0 to 0.9")
-    padded, inner = _padded(image, window, outside or (0.0,) * len(image))
+    volume, inner = padded(image, window, outside or (0.0,) * len(image))
     weights = importance(window)
     total: Volume | None = None
-    norm = np.zeros(padded.shape[1:], np.float32)
-    places = list(_places(padded.shape[1:], window, overlap))
+    norm = np.zeros(volume.shape[1:], np.float32)
+    places = list(_places(volume.shape[1:], window, overlap))
     for done, place in enumerate(places):
         if progress is not None:
             progress(done / len(places))
-        output = predict(np.ascontiguousarray(padded[(slice(None), *place)][np.newaxis]))[0]
+        output = predict(np.ascontiguousarray(volume[(slice(None), *place)][np.newaxis]))[0]
         if total is None:
-            total = np.zeros((len(output), *padded.shape[1:]), np.float32)
+            total = np.zeros((len(output), *volume.shape[1:]), np.float32)
         total[(slice(None), *place)] += weights * output
         norm[place] += weights
     assert total is not None  # a volume has at least one window
@@ -139,16 +139,34 @@ def importance(window: Sequence[int]) -> NDArray[np.float32]:
     return np.maximum(weights, np.float32(max(float(weights.min()), _LOWEST_WEIGHT)))
 
 
-def _padded(image: Volume, window: Sequence[int], outside: Sequence[float]) -> tuple[Volume, tuple[slice, ...]]:
-    """Centre an image in a volume that is no smaller than a window; return it and where the image lies."""
+def padded(image: Volume, window: Sequence[int], outside: Sequence[float]) -> tuple[Volume, tuple[slice, ...]]:
+    """Centre an image in a volume that is no smaller than a window.
+
+    Parameters
+    ----------
+    image
+        (channel, z, y, x).
+    window
+        Voxels (z, y, x).
+    outside
+        Value of each channel beyond the image.
+
+    Returns
+    -------
+    volume
+        The image itself where it is large enough.
+    inner
+        Where the image lies in it (z, y, x).
+
+    """
     lacking = [max(0, w - n) for w, n in zip(window, image.shape[1:], strict=True)]
     inner = tuple(slice(gap // 2, gap // 2 + n) for gap, n in zip(lacking, image.shape[1:], strict=True))
     if not any(lacking):
         return image, inner
-    padded = np.empty((len(image), *(n + gap for n, gap in zip(image.shape[1:], lacking, strict=True))), np.float32)
-    padded[:] = np.asarray(outside, np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
-    padded[(slice(None), *inner)] = image
-    return padded, inner
+    larger = np.empty((len(image), *(n + gap for n, gap in zip(image.shape[1:], lacking, strict=True))), np.float32)
+    larger[:] = np.asarray(outside, np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+    larger[(slice(None), *inner)] = image
+    return larger, inner
 
 
 def _places(shape: Sequence[int], window: Sequence[int], overlap: float) -> Iterator[tuple[slice, ...]]:

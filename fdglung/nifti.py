@@ -1,0 +1,105 @@
+"""PET and CT from NIfTI files as a study: SUVbw and HU are taken as given, because the format does not say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from fdglung.errors import EmptyPetError, InvalidPixelError, NoOverlapError, UnreadableImageError
+from fdglung.study import Study
+
+
+def read_study(pet: Path | str, ct: Path | str | None = None) -> Study:
+    """Read a PET and its CT.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    ct
+        HU; None for a PET alone.
+
+    Returns
+    -------
+    Study
+        Without headers: it can be segmented, not reported.
+
+    Raises
+    ------
+    UnreadableImageError
+        A file is not there, or holds no image of three axes.
+    InvalidPixelError
+        A voxel is no finite number.
+    EmptyPetError
+        The PET holds no activity.
+    NoOverlapError
+        PET and CT share no space.
+
+    """
+    pet_image = read_image(pet)
+    if not (sitk.GetArrayViewFromImage(pet_image) > 0).any():
+        raise EmptyPetError(f"{Path(pet).name} holds no activity", remedy="Give a PET in SUVbw (g/ml)")
+    ct_image = None if ct is None else read_image(ct)
+    if ct_image is not None:
+        _check_overlap(pet_image, ct_image, Path(pet).name, Path(ct).name)
+    return Study(pet_image, ct_image)
+
+
+def read_image(path: Path | str) -> sitk.Image:
+    """Read an image of three axes as float32.
+
+    Parameters
+    ----------
+    path
+        NIfTI, or whatever SimpleITK reads.
+
+    Returns
+    -------
+    SimpleITK.Image
+        In patient space (LPS, mm).
+
+    Raises
+    ------
+    UnreadableImageError
+        The file is not there, or holds no image of three axes.
+    InvalidPixelError
+        A voxel is no finite number.
+
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UnreadableImageError(f"there is no file {path}", remedy="Give the path of an image")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UnreadableImageError(f"{path.name} cannot be read as an image", remedy="Give a NIfTI file") from error
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UnreadableImageError(
+            f"{path.name} has {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} values a voxel",
+            remedy="Give one image of three axes and one value a voxel",
+        )
+    image = sitk.Cast(image, sitk.sitkFloat32)
+    if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
+        raise InvalidPixelError(f"{path.name} holds voxels that are no finite numbers", remedy="Write the image anew")
+    return image
+
+
+def _check_overlap(pet: sitk.Image, ct: sitk.Image, pet_name: str, ct_name: str) -> None:
+    boxes = []
+    for image in (pet, ct):
+        corners = [
+            image.TransformContinuousIndexToPhysicalPoint(
+                [n * end - 0.5 for n, end in zip(image.GetSize(), ends, strict=True)]
+            )
+            for ends in np.ndindex(2, 2, 2)
+        ]
+        boxes.append((np.min(corners, axis=0), np.max(corners, axis=0)))
+    (low, high), (other_low, other_high) = boxes
+    if not (np.minimum(high, other_high) > np.maximum(low, other_low)).all():
+        raise NoOverlapError(
+            f"{pet_name} and {ct_name} share no space", remedy="Give the CT of the PET's examination, in its space"
+        )
