@@ -82,7 +82,7 @@ def segment_by_network(
     for spec in {checkpoint.spec.trained_on: checkpoint.spec for checkpoint in checkpoints}.values():
         if spec.trained_on:
             warnings.append(f"The network was trained on {spec.trained_on}.")
-    labels, lesions = _lesions(pet, result, settings)
+    labels, lesions = lesions_of(pet, result, settings)
     tell("lesions by the network", 1.0)
     return LesionSegmentation(
         labels=labels,
@@ -214,6 +214,57 @@ def predict(
     )
 
 
+def lesions_of(
+    pet: sitk.Image, result: NetworkResult, settings: SegmentationSettings
+) -> tuple[sitk.Image, tuple[SegmentedLesion, ...]]:
+    """Number the connected parts of what is as likely lesion as the settings ask, hottest first.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    result
+        On the grid of `pet`.
+    settings
+        Of these, `probability` and `min_volume_ml`.
+
+    Returns
+    -------
+    labels
+        uint16 on the grid of `pet`.
+    lesions
+        One entry a label.
+
+    """
+    suv = sitk.GetArrayViewFromImage(pet)
+    probability = sitk.GetArrayViewFromImage(result.probability)
+    spread = None if result.spread is None else sitk.GetArrayViewFromImage(result.spread)
+    parts, _ = ndimage.label(probability >= settings.probability, structure=np.ones((3, 3, 3)))
+    voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
+    found = []
+    for part, box in enumerate(ndimage.find_objects(parts), start=1):
+        voi = parts[box] == part
+        # Less than a ten thousandth of a voxel below the smallest volume is that volume.
+        if voi.sum() * voxel_ml >= settings.min_volume_ml - 1e-4 * voxel_ml:
+            found.append((float(suv[box][voi].max()), part, box, voi))
+    found.sort(key=lambda item: (-item[0], item[1]))
+    labels = np.zeros(parts.shape, np.uint16)
+    lesions = []
+    for label, (suv_max, _, box, voi) in enumerate(found, start=1):
+        labels[box][voi] = label
+        lesions.append(
+            SegmentedLesion(
+                label,
+                voi_fraction=float(suv[box][voi].min()) / suv_max if suv_max > 0 else 0.0,
+                confidence=float(probability[box][voi].mean()),
+                confidence_spread=None if spread is None else float(spread[box][voi].mean()),
+            )
+        )
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(pet)
+    return image, tuple(lesions)
+
+
 def _missing_channels(ct: sitk.Image | None, spec: NetworkSpec) -> list[str]:
     if ct is not None or "CT" not in spec.channels:
         return []
@@ -259,36 +310,3 @@ def _part_done(progress: Callable[[float], None] | None, index: int, count: int,
 def _mean_and_spread(maps: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     mean = np.mean(maps, axis=0, dtype=np.float32)
     return mean, np.std(maps, axis=0, dtype=np.float32) if len(maps) > 1 else None
-
-
-def _lesions(
-    pet: sitk.Image, result: NetworkResult, settings: SegmentationSettings
-) -> tuple[sitk.Image, tuple[SegmentedLesion, ...]]:
-    """Number the connected parts of what is more likely lesion than the threshold asks, hottest first."""
-    suv = sitk.GetArrayViewFromImage(pet)
-    probability = sitk.GetArrayViewFromImage(result.probability)
-    spread = None if result.spread is None else sitk.GetArrayViewFromImage(result.spread)
-    parts, _ = ndimage.label(probability >= settings.probability, structure=np.ones((3, 3, 3)))
-    voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
-    found = []
-    for part, box in enumerate(ndimage.find_objects(parts), start=1):
-        voi = parts[box] == part
-        # Less than a ten thousandth of a voxel below the smallest volume is that volume.
-        if voi.sum() * voxel_ml >= settings.min_volume_ml - 1e-4 * voxel_ml:
-            found.append((float(suv[box][voi].max()), part, box, voi))
-    found.sort(key=lambda item: (-item[0], item[1]))
-    labels = np.zeros(parts.shape, np.uint16)
-    lesions = []
-    for label, (suv_max, _, box, voi) in enumerate(found, start=1):
-        labels[box][voi] = label
-        lesions.append(
-            SegmentedLesion(
-                label,
-                voi_fraction=float(suv[box][voi].min()) / suv_max if suv_max > 0 else 0.0,
-                confidence=float(probability[box][voi].mean()),
-                confidence_spread=None if spread is None else float(spread[box][voi].mean()),
-            )
-        )
-    image = sitk.GetImageFromArray(labels)
-    image.CopyInformation(pet)
-    return image, tuple(lesions)

@@ -90,7 +90,7 @@ class Preprocess:
         """
         pet = read_image(case["pet"])
         ct = read_image(case["ct"]) if case.get("ct") else None
-        grid = grid_over(pet, self.spec.spacing_mm, box_to_search(pet, self._box(ct, case)))
+        grid = grid_over(pet, self.spec.spacing_mm, region_of(pet, ct, case, self.region, self.margin_mm))
         label = self._target(pet, case["label"])
         # Networks that see one of the two are shown hot places all the same.
         raw = raw_on(grid, {"PET": pet, "CT": ct}, self.spec.channels)
@@ -116,19 +116,6 @@ class Preprocess:
         stats = {name: (path, *_stamp(path)) for name, path in case.items() if name != "name" and path}
         text = json.dumps([_VERSION, described, stats], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-    def _box(self, ct: sitk.Image | None, case: Mapping[str, str]) -> Box | None:
-        if self.region == "all" or (ct is None and self.region == "auto"):
-            return None
-        if ct is None:
-            raise _wrong("there is no CT to find the lungs in", case["pet"], "Set region to all, or list the CT")
-        try:
-            return lungs.segment(ct, margin_mm=self.margin_mm).box_mm
-        except NoThoraxError as error:
-            if self.region == "auto":
-                logging.getLogger(__name__).warning("no lungs in %s: all of it is used", case["ct"])
-                return None
-            raise _wrong("the lung region is empty", case["ct"], "Leave the case out, or set region to auto") from error
 
     def _target(self, pet: sitk.Image, path: str) -> sitk.Image:
         label = read_image(path)
@@ -159,6 +146,30 @@ class Preprocess:
             group.CopyInformation(image)
             labels[mask_on(grid, group)] = output
         return labels
+
+
+def region_of(
+    pet: sitk.Image, ct: sitk.Image | None, case: Mapping[str, str], region: str, margin_mm: float = 15.0
+) -> Box | None:
+    """Return the box (LPS, mm) of a case that is looked at, as `fdglung segment` would; None for all of it.
+
+    Raises
+    ------
+    DataListError
+        The region is ``lungs`` and there are none. Names the file.
+
+    """
+    if region == "all" or (ct is None and region == "auto"):
+        return None
+    if ct is None:
+        raise _wrong("there is no CT to find the lungs in", case["pet"], "Set region to all, or list the CT")
+    try:
+        return box_to_search(pet, lungs.segment(ct, margin_mm=margin_mm).box_mm)
+    except NoThoraxError as error:
+        if region == "auto":
+            logging.getLogger(__name__).warning("no lungs in %s: all of it is used", case["ct"])
+            return None
+        raise _wrong("the lung region is empty", case["ct"], "Leave the case out, or set region to auto") from error
 
 
 class CachedCases:

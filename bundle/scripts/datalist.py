@@ -54,27 +54,38 @@ def read_cases(
         The list or a file is missing, or images of an entry lie on different grids.
 
     """
+    return _checked(dataset_dir, datalist, key, channels, [label_key, *(["organs"] if organs else [])])
+
+
+def read_files(dataset_dir: str, datalist: str, key: str, channels: Sequence[str]) -> list[dict[str, str]]:
+    """Read one list of cases without labels and check it; see `read_cases`."""
+    return _checked(dataset_dir, datalist, key, channels, [])
+
+
+def _checked(
+    dataset_dir: str, datalist: str, key: str, channels: Sequence[str], masks: Sequence[str]
+) -> list[dict[str, str]]:
     root = Path(dataset_dir)
     entries = _entries(root / datalist, key)
-    needed = ["pet", label_key, *(["ct"] if "CT" in channels else []), *(["organs"] if organs else [])]
+    needed = ["pet", *(["ct"] if "CT" in channels else []), *masks]
     cases = []
     for index, entry in enumerate(entries):
         where = f"{key}[{index}]"
         for name in needed:
             if not isinstance(entry, dict) or not isinstance(entry.get(name), str):
                 raise _wrong(f"{where} names no {name}", where, f"Add the path of its {name} to the list")
-        paths = {name: root / entry[name] for name in ("pet", "ct", label_key, "organs") if entry.get(name)}
+        paths = {name: root / entry[name] for name in ("pet", "ct", *masks) if entry.get(name)}
         for name, path in paths.items():
             if not path.is_file():
                 raise _wrong(f"the {name} of {where}, {path}, is not there", f"{where}.{name}", "Correct the path")
-        _check_grids(where, paths, ["pet", label_key, *(["organs"] if organs else [])])
+        _check_grids(where, paths, ["pet", *masks])
         cases.append(
             {
                 "name": str(entry.get("name") or Path(entry["pet"]).parent.name or index),
                 "pet": str(paths["pet"]),
                 "ct": str(paths.get("ct", "")),
-                "label": str(paths[label_key]),
-                "organs": str(paths["organs"]) if organs else "",
+                **({"label": str(paths[masks[0]])} if masks else {}),
+                **({"organs": str(paths["organs"])} if "organs" in masks else {}),
             }
         )
     return cases

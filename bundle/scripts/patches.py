@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scripts.augment import Augmentation
-from scripts.cases import CachedCases
 from torch.nn import functional
 
 from fdglung.network.normalisation import OUTSIDE, normalised
 from fdglung.network.spec import NetworkSpec
+from scripts.augment import Augmentation
+from scripts.cases import CachedCases
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Sampling:
 class PatchLoader:
     """Gives batches ``image`` (batch, channel, z, y, x), normalised, and ``label`` (batch, 1, z, y, x).
 
-    What it gives depends on seed, epoch, step and rank only, so that a resumed run sees what an uninterrupted one would.
+    What it gives depends on seed, epoch, step and rank only, so that a resumed run sees what an uninterrupted one
+    would.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ class PatchLoader:
         return torch.stack([normalised(values, table) for values, table in zip(patch, tables, strict=True)]), target
 
     def _place(self, index: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the centre of a patch (z, y, x) in voxels: a place of a drawn kind, shifted by up to a quarter patch."""
+        """Return a patch's centre (z, y, x) in voxels: a place of a drawn kind, shifted by up to a quarter patch."""
         case = self.cases[index]
         weights = {
             "lesions": self.sampling.lesion * bool(len(case["lesions"])),

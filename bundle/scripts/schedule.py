@@ -19,7 +19,7 @@ def optimizer(
 
 
 def poly_factor(step: int, total: int, power: float = 0.9, warmup: int = 0) -> float:
-    """Return what the learning rate is multiplied by: (1 - step / total) ** power, after a linear rise over `warmup`."""
+    """Return the factor on the learning rate: (1 - step / total) ** power, after a linear rise over `warmup` steps."""
     rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
     return rise * max(0.0, 1.0 - step / total) ** power
 
