@@ -15,8 +15,8 @@ class Ema:
     network
         What is trained; a wrapper for several processes is seen through.
     decay
-        Share of the old average in each step; 0 for the weights as they are. In the first steps less, (1 + n) / (10 + n)
-        after n steps, so that the random start is soon forgotten.
+        Share of the old average in each step; 0 for the weights as they are. In the first steps less, (1 + n) / (10 +
+        n) after n steps, so that the random start is soon forgotten.
 
     """
 

@@ -13,7 +13,7 @@ from scripts.schedule import optimizer
 __all__ = ["begin", "device", "loss_of", "no_names", "optimizer", "read_cases", "read_files"]
 
 
-def begin(seed: int, fast: bool = False) -> None:
+def begin(seed: int, fast: bool = False, threads: int = 0) -> None:
     """Seed everything.
 
     Parameters
@@ -22,8 +22,12 @@ def begin(seed: int, fast: bool = False) -> None:
         Of all chance.
     fast
         Whether a GPU may choose faster algorithms that are not the same from run to run.
+    threads
+        Threads of torch on a CPU; 0 leaves the choice to torch.
 
     """
+    if threads:
+        torch.set_num_threads(threads)
     set_determinism(seed)
     if fast:
         torch.use_deterministic_algorithms(False)
