@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scripts.cases import CachedCases, Preprocess
+from scripts.datalist import read_cases, read_files
+
+from fdglung.errors import DataListError
+from tests.bundle.conftest import write
+from tests.network.networks import small_spec
+
+BOTH = ("PET", "CT")
+
+
+@pytest.fixture
+def own(dataset, tmp_path):
+    return shutil.copytree(dataset, tmp_path / "own")
+
+
+def change(folder, edit):
+    lists = json.loads((folder / "datalist.json").read_text())
+    edit(lists)
+    (folder / "datalist.json").write_text(json.dumps(lists))
+
+
+def test_a_good_list_gives_absolute_paths(dataset):
+    (case,) = read_cases(str(dataset), "datalist.json", "training", BOTH)
+    assert case["name"] == "case_0"
+    assert case["pet"] == str(dataset / "case_0" / "pet.nii.gz")
+    assert set(read_files(str(dataset), "datalist.json", "test", BOTH)[0]) == {"name", "pet", "ct"}
+
+
+def test_what_is_missing_is_named(own):
+    with pytest.raises(DataListError, match=r"absent\.json"):
+        read_cases(str(own), "absent.json", "training", BOTH)
+    with pytest.raises(DataListError, match="no key 'train'"):
+        read_cases(str(own), "datalist.json", "train", BOTH)
+    with pytest.raises(DataListError, match=r"training\[0\] names no organs"):
+        read_cases(str(own), "datalist.json", "training", BOTH, organs=True)
+    (own / "case_0" / "ct.nii.gz").unlink()
+    with pytest.raises(DataListError, match=r"training\[0\]\.ct.*case_0/ct\.nii\.gz, is not there"):
+        read_cases(str(own), "datalist.json", "training", BOTH)
+    change(own, lambda lists: lists.update(training=[]))
+    with pytest.raises(DataListError, match=r"'training'.*is empty"):
+        read_cases(str(own), "datalist.json", "training", BOTH)
+    (own / "datalist.json").write_text("{")
+    with pytest.raises(DataListError, match="no JSON"):
+        read_cases(str(own), "datalist.json", "training", BOTH)
+
+
+def test_a_network_of_pet_alone_needs_no_ct_in_the_list(own):
+    change(own, lambda lists: lists["training"][0].pop("ct"))
+    assert read_cases(str(own), "datalist.json", "training", ("PET",))[0]["ct"] == ""
+    with pytest.raises(DataListError, match="names no ct"):
+        read_cases(str(own), "datalist.json", "training", BOTH)
+
+
+@pytest.mark.parametrize(("shape", "spacing"), [((32, 32, 31), 3.0), ((32, 32, 32), 3.1)])
+def test_a_label_on_another_grid_is_named(own, shape, spacing):
+    write(np.zeros(shape, np.uint8), own / "case_0" / "label.nii.gz", spacing)
+    with pytest.raises(DataListError, match=r"training\[0\]\.label.*label\.nii\.gz does not lie on the grid"):
+        read_cases(str(own), "datalist.json", "training", BOTH)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5])
+def test_unknown_values_of_a_label_are_named_with_the_file(own, value):
+    label = np.zeros((32, 32, 32), np.float32)
+    label[3, 3, 3] = value
+    write(label, own / "case_0" / "label.nii.gz")
+    cases = read_cases(str(own), "datalist.json", "training", BOTH)
+    with pytest.raises(DataListError, match=rf"label\.nii\.gz.*unknown values \[{value}\]"):
+        CachedCases(cases, Preprocess(small_spec())).prepare()
+
+
+def test_values_that_a_user_did_not_name_are_unknown(dataset):
+    cases = read_cases(str(dataset), "datalist.json", "training", BOTH)
+    with pytest.raises(DataListError, match=r"\[2\.0\]"):
+        Preprocess(small_spec(), label_values=(0, 1))(cases[0])
+    Preprocess(small_spec(), label_values=(0, 1, 2))(cases[0])
+
+
+def test_an_empty_lung_region_is_named_where_lungs_are_asked_for(dataset):
+    cases = read_cases(str(dataset), "datalist.json", "training", BOTH)
+    with pytest.raises(DataListError, match=r"ct\.nii\.gz: the lung region is empty"):
+        Preprocess(small_spec(), region="lungs")(cases[0])
+    with pytest.raises(DataListError, match="no CT to find the lungs in"):
+        Preprocess(small_spec(), region="lungs")(cases[0] | {"ct": ""})
+
+
+def test_voxels_that_are_no_numbers_are_named(own):
+    # Readers of NIfTI make 0 of them, so the file is of another kind.
+    write(np.full((32, 32, 32), np.nan, np.float32), own / "case_0" / "pet.mha")
+    change(own, lambda lists: lists["training"][0].update(pet="case_0/pet.mha"))
+    cases = read_cases(str(own), "datalist.json", "training", BOTH)
+    with pytest.raises(DataListError, match=r"case_0.*pet\.mha"):
+        CachedCases(cases, Preprocess(small_spec())).prepare()
+
+
+def test_a_case_holds_raw_channels_labels_and_places(dataset):
+    case = read_cases(str(dataset), "datalist.json", "training", BOTH)[0]
+    arrays = Preprocess(small_spec())(case)
+    pet, label = (sitk.GetArrayFromImage(sitk.ReadImage(case[name])) for name in ("pet", "label"))
+    assert arrays["raw"][0] == pytest.approx(pet, abs=1e-5)
+    assert (arrays["label"] == (label > 0)).all()
+    assert len(arrays["lesions"]) == (label > 0).sum()
+    z, y, x = arrays["hot"].T
+    assert (pet[z, y, x] >= 2.5).all()
+    assert not label[z, y, x].any()
+
+
+def test_the_avid_target_is_what_of_the_label_is_hot(dataset):
+    case = read_cases(str(dataset), "datalist.json", "training", BOTH)[0]
+    pet, label = (sitk.GetArrayFromImage(sitk.ReadImage(case[name])) for name in ("pet", "label"))
+    arrays = Preprocess(small_spec(), target="avid", avid_suv=6.9)(case)
+    assert (arrays["label"] == ((label > 0) & (pet >= 6.9))).all()
+    assert 0 < arrays["label"].sum() < (label > 0).sum()
+
+
+def test_the_cache_is_used_renewed_when_a_file_changes_and_mended_when_broken(own, tmp_path, monkeypatch):
+    cache = str(tmp_path / "cache")
+    made = []
+    whole = Preprocess.__call__
+    monkeypatch.setattr(Preprocess, "__call__", lambda self, case: made.append(1) or whole(self, case))
+    cases = read_cases(str(own), "datalist.json", "training", BOTH)
+
+    def load():
+        return CachedCases(cases, Preprocess(small_spec()), cache)[0]["raw"]
+
+    first = load()
+    assert (load() == first).all()
+    assert len(made) == 1
+    (kept,) = (tmp_path / "cache").iterdir()
+    kept.write_bytes(kept.read_bytes()[:500])
+    assert (load() == first).all()
+    assert len(made) == 2
+    write(np.ones((32, 32, 32), np.float32), own / "case_0" / "pet.nii.gz")
+    assert (load()[0] == 1).all()
+    assert len(made) == 3

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from scripts.state import DivergedError
+
+from fdglung.errors import CheckpointError, DataListError
+from fdglung.network.checkpoint import read_checkpoint, read_torch
+from tests.bundle.bundles import train, workflow
+
+DICE_OF_A_TINY_NETWORK = 0.85
+"""What 120 steps reach on a hot ball in noise with a hot bar beside it, with room: 0.93 was measured."""
+
+
+def root_cause(error):
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def test_a_tiny_network_learns_a_tiny_case(dataset, tmp_path):
+    run = train(
+        dataset=dataset,
+        out=tmp_path,
+        max_epochs=3,
+        steps_per_epoch=40,
+        val_interval=1,
+        val_list="training",
+        learning_rate=0.01,
+        ema_decay=0.9,
+        augmentation={"_target_": "scripts.augment.Augmentation", "crop_probability": 0.0},
+    )
+    history = run.evaluator.state.metrics["val_mean_dice"], run.parser.get_parsed_content("state").best
+    assert history[1] > DICE_OF_A_TINY_NETWORK
+    assert read_checkpoint(tmp_path / "checkpoints" / "model.pt").spec.channels == ("PET", "CT")
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(dataset, tmp_path, kind):
+    train(dataset=dataset, out=tmp_path / "whole", max_epochs=3, optimizer_kind=kind)
+    changes = {"dataset": dataset, "out": tmp_path / "parts", "max_epochs": 3, "optimizer_kind": kind}
+    broken = workflow(
+        "train", dataset=dataset, output_dir=str(tmp_path / "parts"), **_tiny(max_epochs=3, optimizer_kind=kind)
+    )
+    state, loader = (broken.parser.get_parsed_content(name) for name in ("state", "train#dataloader"))
+    given = loader.batch
+
+    def interrupted(epoch, step):
+        if (epoch, step) == (2, 1):
+            raise KeyboardInterrupt
+        return given(epoch, step)
+
+    loader.batch = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    assert state.epoch == 1
+    assert {path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    train(**changes, resume="auto")
+    whole, parts = (read_torch(tmp_path / name / "checkpoints" / "last.pt") for name in ("whole", "parts"))
+    for key in ("network", "trained"):
+        assert all(torch.equal(whole[key][name], parts[key][name]) for name in whole[key])
+    assert whole["progress"] == parts["progress"]
+    assert whole["schedule"]["last_epoch"] == parts["schedule"]["last_epoch"] == 9
+
+
+def _tiny(**changes):
+    from tests.bundle.bundles import TINY
+
+    return {**TINY, **changes}
+
+
+def test_training_ends_early_when_validation_gets_no_better(dataset, tmp_path):
+    run = train(dataset=dataset, out=tmp_path, max_epochs=9, learning_rate=0.0, patience=2)
+    # The first validation is the best; two more are no better.
+    assert run.parser.get_parsed_content("state").epoch == 3
+
+
+def test_a_checkpoint_of_another_network_is_refused_and_both_are_named(dataset, tmp_path):
+    train(dataset=dataset, out=tmp_path, max_epochs=1)
+    last = str(tmp_path / "checkpoints" / "last.pt")
+    for change, told in (
+        ({"channels": ["CT", "PET"]}, r"\[CT, PET\].*last.pt has \[PET, CT\]"),
+        ({"architecture": "dynunet"}, "dynunet.*unet"),
+        ({"features": [8, 16, 32]}, "features"),
+    ):
+        for key in ("resume", "pretrained"):
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps what expressions raise
+                train(dataset=dataset, out=tmp_path / "other", **change, **{key: last})
+            assert isinstance(root_cause(caught.value), CheckpointError)
+            caught.match(told) if isinstance(caught.value, CheckpointError) else None
+            assert "last.pt" in str(root_cause(caught.value))
+
+
+def test_a_model_without_its_run_cannot_be_resumed_but_can_be_started_from(dataset, tmp_path):
+    train(dataset=dataset, out=tmp_path, max_epochs=1)
+    model = str(tmp_path / "checkpoints" / "model.pt")
+    with pytest.raises(Exception, match="holds no run|Failed to evaluate") as caught:
+        train(dataset=dataset, out=tmp_path / "other", resume=model)
+    assert "--pretrained" in str(root_cause_of(caught.value, CheckpointError))
+    train(dataset=dataset, out=tmp_path / "tuned", max_epochs=1, pretrained=model, learning_rate=0.0, ema_decay=0.0)
+    before, after = (read_torch(tmp_path / name / "model.pt") for name in ("checkpoints", "tuned/checkpoints"))
+    assert all(torch.equal(before["network"][name], after["network"][name]) for name in before["network"])
+
+
+def root_cause_of(error, kind):
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__
+    return error
+
+
+def test_a_loss_that_is_no_number_ends_training_and_keeps_the_last_checkpoint(dataset, tmp_path):
+    run = workflow("train", dataset=dataset, output_dir=str(tmp_path), **_tiny())
+    loader = run.parser.get_parsed_content("train#dataloader")
+    given = loader.batch
+
+    def poisoned(epoch, step):
+        batch = given(epoch, step)
+        return {**batch, "image": batch["image"] * float("nan")} if epoch == 2 else batch
+
+    loader.batch = poisoned
+    with pytest.raises(Exception, match="no number|Failed to evaluate") as caught:
+        run.run()
+    assert root_cause_of(caught.value, DivergedError)
+    weights = read_torch(tmp_path / "checkpoints" / "last.pt")["trained"]
+    assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_what_is_wrong_with_the_list_is_said_before_training(dataset, tmp_path):
+    with pytest.raises(Exception, match="absent|Failed") as caught:
+        train(dataset=dataset, out=tmp_path, train_list="absent")
+    assert root_cause_of(caught.value, DataListError)
+
+
+@pytest.mark.parametrize(
+    ("overlays", "changes", "channels"),
+    [
+        (["pet_only"], {}, ("PET",)),
+        (["ct_only"], {}, ("CT",)),
+        (["deep_supervision"], {"deep_supervision": 1}, ("PET", "CT")),
+        (["pet_only", "deep_supervision"], {"architecture": "segresnet_ds", "deep_supervision": 1}, ("PET",)),
+    ],
+)
+def test_overlays_combine(dataset, tmp_path, overlays, changes, channels):
+    train(*overlays, dataset=dataset, out=tmp_path, max_epochs=1, **changes)
+    assert read_checkpoint(tmp_path / "checkpoints" / "model.pt").spec.channels == channels
