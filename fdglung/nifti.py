@@ -41,9 +41,10 @@ def read_study(pet: Path | str, ct: Path | str | None = None) -> Study:
     pet_image = read_image(pet)
     if not (sitk.GetArrayViewFromImage(pet_image) > 0).any():
         raise EmptyPetError(f"{Path(pet).name} holds no activity", remedy="Give a PET in SUVbw (g/ml)")
-    ct_image = None if ct is None else read_image(ct)
-    if ct_image is not None:
-        _check_overlap(pet_image, ct_image, Path(pet).name, Path(ct).name)
+    if ct is None:
+        return Study(pet_image, None)
+    ct_image = read_image(ct)
+    _check_overlap(pet_image, ct_image, Path(pet).name, Path(ct).name)
     return Study(pet_image, ct_image)
 
 

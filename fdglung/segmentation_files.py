@@ -66,6 +66,10 @@ def segment_files(
     tell = progress or (lambda text, fraction: None)
     chosen = Settings(SegmentationSettings(**settings), lung_weights=lung_weights)
     outputs = [Path(path) for path in (out, probability_out) if path is not None]
+    if probability_out is not None and chosen.segmentation.method != "network":
+        raise ParameterError(
+            "thresholds give no probability", attribute="probability_out", remedy="Use the method network"
+        )
     for path in outputs:
         _check_output(path, overwrite=overwrite)
     study = read_study(pet, ct)
@@ -75,11 +79,7 @@ def segment_files(
     if lungs is not None:
         found = dataclasses.replace(found, warnings=tuple(dict.fromkeys((*lungs.warnings, *found.warnings))))
     _write(found.labels, outputs[0])
-    if probability_out is not None:
-        if found.probability is None:
-            raise ParameterError(
-                "thresholds give no probability", attribute="probability_out", remedy="Use the method network"
-            )
+    if found.probability is not None and probability_out is not None:
         _write(found.probability, outputs[1])
     tell("written", 1.0)
     return found

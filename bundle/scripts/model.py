@@ -17,9 +17,11 @@ def spec(**values: Any) -> NetworkSpec:
     return make_spec(values)
 
 
-def network(description: NetworkSpec, deep_supervision: int = 0) -> torch.nn.Module:
-    """Build the network, with random weights."""
-    module: torch.nn.Module = build(description, deep_supervision=deep_supervision)
+def network(description: NetworkSpec, deep_supervision: int = 0, seed: int = 0) -> torch.nn.Module:
+    """Build the network with random weights, which depend on the seed and on nothing that was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module: torch.nn.Module = build(description, deep_supervision=deep_supervision)
     return module
 
 

@@ -10,7 +10,7 @@ from monai.utils import set_determinism
 from scripts.datalist import read_cases, read_files
 from scripts.schedule import optimizer
 
-__all__ = ["begin", "device", "loss_of", "no_names", "optimizer", "read_cases", "read_files"]
+__all__ = ["begin", "case_names", "device", "loss_of", "optimizer", "read_cases", "read_files"]
 
 
 def begin(seed: int, fast: bool = False, threads: int = 0) -> None:
@@ -48,5 +48,7 @@ def loss_of(output: Any) -> float:
     return float(step["loss"].detach())
 
 
-def no_names(batch: object) -> None:
-    """Say nothing of a batch's files: cases are told by their number in the list."""
+def case_names(batch: Any) -> list[dict[str, str]]:
+    """Return the names of a batch's cases as MONAI's table of metrics wants them."""
+    items = batch if isinstance(batch, list) else [{"name": name} for name in batch["name"]]
+    return [{"filename_or_obj": item["name"]} for item in items]

@@ -29,7 +29,7 @@ class DivergedError(FdglungError, ArithmeticError):
 
 
 class TrainingState:
-    """What changes while a network is trained. A handler of the trainer.
+    """What changes while a network is trained.
 
     Parameters
     ----------
@@ -198,6 +198,17 @@ class TrainingState:
                 "without_better": self.without_better,
             },
         )
+
+
+class Steps:
+    """A handler of the trainer that lets a run take its steps, schedule, averages and checkpoints."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self.state = state
+
+    def attach(self, engine: Engine) -> None:
+        """Hook into the trainer."""
+        self.state.attach(engine)
 
 
 class Watch:

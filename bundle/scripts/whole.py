@@ -41,11 +41,15 @@ class WholeCases(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.cases)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         case = self.cases[index]
         image, _ = _windowed(network_input(case["raw"], self.spec), self.spec, self.window)
         label, _ = padded(case["label"][None].astype(np.float32), self.window, (0.0,))
-        return {"image": torch.from_numpy(np.ascontiguousarray(image)), "label": torch.from_numpy(label)}
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(image)),
+            "label": torch.from_numpy(label),
+            "name": self.cases.name(index),
+        }
 
 
 class FilesToSegment(torch.utils.data.Dataset):

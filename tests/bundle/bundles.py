@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
+
+import pytest
+
 from tests.cases import ROOT
 
 CONFIGS = ROOT / "bundle" / "configs"
@@ -41,3 +46,19 @@ def train(*overlays, dataset, out, **changes):
     run = workflow("train", *overlays, dataset=dataset, output_dir=str(out), **{**TINY, **changes})
     run.run()
     return run
+
+
+@contextmanager
+def refused(kind, match):
+    """Expect an error of a kind with a message, in whatever MONAI wraps what its expressions raise."""
+    try:
+        yield
+    except Exception as error:
+        found = error
+        while found is not None and not isinstance(found, kind):
+            found = found.__cause__
+        if found is None:
+            raise
+        assert re.search(match, str(found)), str(found)
+    else:
+        pytest.fail(f"no {kind.__name__} was raised")

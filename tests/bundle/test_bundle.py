@@ -127,6 +127,7 @@ def test_evaluation_writes_the_dice_of_each_case(trained, dataset, tmp_path):
     metric = run.evaluator.state.metrics["val_mean_dice"]
     assert 0.3 < metric <= 1
     raw = (tmp_path / "evaluation" / "val_mean_dice_raw.csv").read_text()
+    assert "case_2" in raw
     assert float(raw.split()[-1].split(",")[-1]) == pytest.approx(metric, abs=1e-3)
 
 
