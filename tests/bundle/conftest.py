@@ -41,7 +41,10 @@ def make_case(folder, seed, shift=0):
     write(suv.astype(np.float32), folder / "pet.nii.gz")
     write(hu.astype(np.float32), folder / "ct.nii.gz")
     write(lesion.astype(np.uint8) * 2, folder / "label.nii.gz")
-    return {name: f"{folder.name}/{name}.nii.gz" for name in ("pet", "ct", "label")}
+    organs = np.where(x < 12, 7, 45)
+    organs[bar] = 19
+    write(organs.astype(np.uint8), folder / "organs.nii.gz")
+    return {name: f"{folder.name}/{name}.nii.gz" for name in ("pet", "ct", "label", "organs")}
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ def test_what_is_missing_is_named(own):
         read_cases(str(own), "absent.json", "training", BOTH)
     with pytest.raises(DataListError, match="no key 'train'"):
         read_cases(str(own), "datalist.json", "train", BOTH)
+    change(own, lambda lists: lists["training"][0].pop("organs"))
     with pytest.raises(DataListError, match=r"training\[0\] names no organs"):
         read_cases(str(own), "datalist.json", "training", BOTH, organs=True)
     (own / "case_0" / "ct.nii.gz").unlink()

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
+from scripts.publish import publish
 from scripts.state import DivergedError
+from scripts.sts_datalist import make_datalist
 
 from fdglung.errors import CheckpointError, DataListError
+from fdglung.network.backends import open_predictor
 from fdglung.network.checkpoint import read_checkpoint, read_torch
 from tests.bundle.bundles import TINY, refused, train, workflow
 
@@ -123,3 +128,47 @@ def test_what_is_wrong_with_the_list_is_said_before_training(dataset, tmp_path):
 def test_overlays_combine(dataset, tmp_path, overlays, changes, channels):
     train(*overlays, dataset=dataset, out=tmp_path, max_epochs=1, **changes)
     assert read_checkpoint(tmp_path / "checkpoints" / "model.pt").spec.channels == channels
+
+
+def test_organs_are_auxiliary_outputs_and_lesions_lie_over_them(dataset, tmp_path):
+    run = train("organs", dataset=dataset, out=tmp_path, max_epochs=1)
+    outputs = read_checkpoint(tmp_path / "checkpoints" / "model.pt").spec.outputs
+    assert outputs[:2] == ("background", "lesion")
+    case = run.train_dataset[0]
+    label = sitk.GetArrayFromImage(sitk.ReadImage(str(dataset / "case_0" / "label.nii.gz")))
+    organs = sitk.GetArrayFromImage(sitk.ReadImage(str(dataset / "case_0" / "organs.nii.gz")))
+    assert (case["label"][label > 0] == 1).all()
+    for name, value in (("lung", 7), ("liver", 19)):
+        assert ((case["label"] == outputs.index(name)) == ((organs == value) & (label == 0))).all()
+
+
+def test_the_folds_of_the_sarcomas_test_each_patient_once_and_never_train_on_them(tmp_path):
+    names = [f"STS_{i:03d}" for i in range(10)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "PET_image.nii.gz").touch()
+    lists = make_datalist(tmp_path, folds=4)
+    tested = [entry["name"] for fold in range(4) for entry in lists[f"test_{fold}"]]
+    assert sorted(tested) == names
+    for fold in range(4):
+        parts = [{entry["name"] for entry in lists[f"{key}_{fold}"]} for key in ("train", "validation", "test")]
+        assert set().union(*parts) == set(names)
+        assert sum(len(part) for part in parts) == len(names)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataListError, match="0 cases"):
+        make_datalist(tmp_path / "empty")
+
+
+def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answers_alike(dataset, tmp_path):
+    train(dataset=dataset, out=tmp_path, max_epochs=1)
+    source = tmp_path / "checkpoints" / "model.pt"
+    paths = publish(str(source), str(tmp_path / "shipped"), trained_on="noise", half=True)
+    assert [path.name for path in paths] == ["shipped.pt", "shipped.onnx"]
+    assert paths[0].stat().st_size < 0.8 * source.stat().st_size
+    image = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 32)).astype(np.float32)
+    expected = open_predictor(read_checkpoint(source), "torch").predict(image)
+    for path, backend in zip(paths, ("torch", "openvino"), strict=True):
+        checkpoint = read_checkpoint(path)
+        assert checkpoint.spec.trained_on == "noise"
+        # Half precision keeps 11 bits of a weight.
+        assert np.abs(open_predictor(checkpoint, backend).predict(image) - expected).max() < 0.05
