@@ -16,11 +16,13 @@ LEVELS = [
     {"findings"},
     {"pipeline"},
     {"reporting"},
+    {"cli_progress"},
+    {"cli_evaluate"},
     {"cli"},
     {"__main__"},
 ]
-ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "__main__"}
+ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
+FACES = {"cli", "cli_evaluate", "cli_progress", "__main__"}
 
 
 def level(module):
