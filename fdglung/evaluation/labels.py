@@ -49,6 +49,8 @@ def read_labels(path: Path, *, allowed: Collection[int] | None = None) -> sitk.I
 def read_volume(path: Path) -> sitk.Image:
     """Read an image of three dimensions and one value a voxel; a fourth dimension of length 1 is dropped.
 
+    ITK reads what is no number in a NIfTI file as 0, and says nothing.
+
     Raises
     ------
     UnreadableImageError
