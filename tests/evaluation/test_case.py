@@ -141,3 +141,15 @@ def test_a_size_on_the_edge_belongs_to_the_class_below():
 def test_parameters_outside_their_range_are_refused(wrong):
     with pytest.raises(ParameterError, match="outside its range"):
         EvaluationSettings(**wrong)
+
+
+@pytest.mark.parametrize(("axis", "spacing"), [(0, 4.0), (1, 2.0), (2, 1.0)])
+def test_a_box_moved_by_two_voxels_lies_away_by_twice_the_spacing_of_that_axis(tmp_path, axis, spacing):
+    moved = np.roll(FOUND, 2, axis=axis)
+    files = [write(mask, tmp_path / f"{name}.nii.gz", **GRID) for name, mask in (("r", FOUND), ("p", moved))]
+    exact, tight = (
+        evaluate_case(Case("a", *files), EvaluationSettings(tolerance_mm=t)).row for t in (2 * spacing, 1.9 * spacing)
+    )
+    assert exact.hd95_mm == pytest.approx(2 * spacing)
+    assert exact.surface_dice == 1
+    assert tight.surface_dice < 1

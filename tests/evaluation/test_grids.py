@@ -58,3 +58,13 @@ def test_a_prediction_that_covers_half_says_so():
 def test_grids_apart_are_refused():
     with pytest.raises(DisjointGridsError, match=r"case\.nii\.gz"):
         moved(image(MASK, origin=(100, 0, 0)), image(MASK))
+
+
+def test_labels_between_voxels_stay_labels_and_values_are_interpolated():
+    labels = np.where(MASK, 9, 0).astype(np.int32)
+    shifted = image(labels, origin=(0.4, 0.4, 0.4))
+    found, _ = moved(shifted, image(MASK))
+    assert np.unique(sitk.GetArrayFromImage(found)).tolist() == [0, 9]
+    ramp = image(np.broadcast_to(np.arange(16, dtype=np.float32), (16, 16, 16)).copy(), origin=(0.25, 0, 0))
+    values, _ = onto_grid(ramp, image(MASK), what="PET", file="pet.nii.gz", labels=False)
+    assert sitk.GetArrayFromImage(values)[5, 5, 5] == pytest.approx(4.75)
