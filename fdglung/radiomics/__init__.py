@@ -1,0 +1,1 @@
+"""Features of lesions: PyRadiomics' and IBSI's, of PET and CT."""
