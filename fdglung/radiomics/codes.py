@@ -101,12 +101,12 @@ morph_pca_elongation      Q3CK 1             shape_Elongation             Elonga
 morph_pca_flatness        N17B 1             shape_Flatness               Flatness
 morph_vol_dens_aabb       PBX1 1             -                            Volume density, axis-aligned bounding box
 morph_area_dens_aabb      R59B 1             -                            Area density, axis-aligned bounding box
-morph_vol_dens_ombb       ZH1A 1             -                            Volume density, oriented minimum bounding box
-morph_area_dens_ombb      IQYR 1             -                            Area density, oriented minimum bounding box
-morph_vol_dens_aee        6BDE 1             -                            Volume density, approximate enclosing ellipsoid
-morph_area_dens_aee       RDD2 1             -                            Area density, approximate enclosing ellipsoid
-morph_vol_dens_mvee       SWZ1 1             -                            Volume density, minimum volume enclosing ellipsoid
-morph_area_dens_mvee      BRI8 1             -                            Area density, minimum volume enclosing ellipsoid
+morph_vol_dens_ombb       ZH1A 1             -                            Volume density, oriented bounding box
+morph_area_dens_ombb      IQYR 1             -                            Area density, oriented bounding box
+morph_vol_dens_aee        6BDE 1             -                            Volume density, approximate ellipsoid
+morph_area_dens_aee       RDD2 1             -                            Area density, approximate ellipsoid
+morph_vol_dens_mvee       SWZ1 1             -                            Volume density, minimum ellipsoid
+morph_area_dens_mvee      BRI8 1             -                            Area density, minimum ellipsoid
 morph_vol_dens_conv_hull  R3ER 1             -                            Volume density, convex hull
 morph_area_dens_conv_hull 7T7F 1             -                            Area density, convex hull
 morph_integ_int           99N0 intensity.mm3 -                            Integrated intensity
@@ -244,14 +244,14 @@ ngl_lde                   SODN 1             gldm_SmallDependenceEmphasis Low de
 ngl_hde                   IMOQ 1             gldm_LargeDependenceEmphasis High dependence emphasis
 ngl_lgce                  TL9H 1             gldm_LowGrayLevelEmphasis    Low grey level count emphasis
 ngl_hgce                  OAE7 1             gldm_HighGrayLevelEmphasis   High grey level count emphasis
-ngl_ldlge                 EQ3F 1             gldm_SmallDependenceLowGrayLevelEmphasis Low dependence low grey level emphasis
-ngl_ldhge                 JA6D 1             gldm_SmallDependenceHighGrayLevelEmphasis Low dependence high grey level emphasis
-ngl_hdlge                 NBZI 1             gldm_LargeDependenceLowGrayLevelEmphasis High dependence low grey level emphasis
-ngl_hdhge                 9QMG 1             gldm_LargeDependenceHighGrayLevelEmphasis High dependence high grey level emphasis
+ngl_ldlge                 EQ3F 1             gldm_SmallDependenceLowGrayLevelEmphasis Low dependence low level
+ngl_ldhge                 JA6D 1             gldm_SmallDependenceHighGrayLevelEmphasis Low dependence high level
+ngl_hdlge                 NBZI 1             gldm_LargeDependenceLowGrayLevelEmphasis High dependence low level
+ngl_hdhge                 9QMG 1             gldm_LargeDependenceHighGrayLevelEmphasis High dependence high level
 ngl_glnu                  FP8K 1             gldm_GrayLevelNonUniformity  Grey level non-uniformity
 ngl_glnu_norm             5SPA 1             gldm_GrayLevelNonUniformityNormalized Normalised grey level non-uniformity
 ngl_dcnu                  Z87G 1             gldm_DependenceNonUniformity Dependence count non-uniformity
-ngl_dcnu_norm             OKJI 1             gldm_DependenceNonUniformityNormalized Normalised dependence count non-uniformity
+ngl_dcnu_norm             OKJI 1             gldm_DependenceNonUniformityNormalized Normalised dependence non-uniformity
 ngl_dc_perc               6XV8 1             gldm_DependencePercentage    Dependence count percentage
 ngl_gl_var                1PFV 1             gldm_GrayLevelVariance       Grey level variance
 ngl_dc_var                DNX2 1             gldm_DependenceVariance      Dependence count variance

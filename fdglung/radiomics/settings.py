@@ -92,8 +92,8 @@ class ImageSettings:
     bin_origin
         Lower end of the first bin of a given width; None: the lower end of `range`, else the lowest intensity.
     ivh_bin_width, ivh_bin_count
-        Discretisation for the intensity-volume histogram, at most one; with neither the intensities are used as they
-        are.
+        Discretisation for the intensity-volume histogram, at most one: IBSI's continuous case and arbitrary units;
+        with neither it is the discrete case, intensities counting as whole numbers, as HU are.
     filters
         Filtered images beside the original.
     aggregations
@@ -225,7 +225,12 @@ DEFAULT_FILTERS = FilterSettings(log_sigma_mm=(1, 2, 3, 4, 5), wavelet="coif1")
 
 DEFAULT_MODALITIES: Mapping[str, ImageSettings] = {
     "PET": ImageSettings(
-        spacing_mm=(3, 3, 3), bin_width=0.25, bin_origin=0.0, range=(0.0, None), filters=DEFAULT_FILTERS
+        spacing_mm=(3, 3, 3),
+        range=(0, None),
+        bin_width=0.25,
+        bin_origin=0,
+        ivh_bin_width=0.1,
+        filters=DEFAULT_FILTERS,
     ),
     "CT": ImageSettings(
         spacing_mm=(2, 2, 2),
