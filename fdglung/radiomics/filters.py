@@ -168,28 +168,35 @@ def wavelet_bands(
     filters = pywt.Wavelet(wavelet)
     reach = filters.dec_len * (level + start_level) + 1
     indices, inner = [], []
-    for axis, (part, whole) in enumerate(zip(box, limit, strict=True)):
-        first, size = whole.start, whole.stop - whole.start
+    for axis, (part, ends) in enumerate(zip(box, limit, strict=True)):
+        first, size = ends.start, ends.stop - ends.start
         pad = reach if axis in axes else 0
-        wanted = np.arange(part.start - first - pad, part.stop - first + pad + (part.stop - part.start) % 2)
-        # Positions in the even axis; the one that was added repeats the first.
-        wanted %= size + size % 2
-        indices.append(first + np.where(wanted == size, 0, wanted))
-        inner.append(slice(pad, pad + part.stop - part.start))
+        low, high = part.start - first - pad, part.stop - first + pad + (part.stop - part.start) % 2
+        if low < 0 or high > size:
+            # PyWavelets adds in another order at the ends, so they must be the ends here too.
+            low, high = 0, size + size % 2
+        indices.append(first + np.arange(low, high) % size)
+        inner.append(slice(part.start - first - low, part.stop - first - low))
     data = image[np.ix_(*indices)]
     inside = tuple(inner)
-    low = "a" * len(axes)
+    smooth = "a" * len(axes)
     for _ in range(start_level):
-        data = pywt.swtn(data, filters, level=1, start_level=0, axes=axes)[0][low]
+        data = pywt.swtn(data, filters, level=1, start_level=0, axes=axes)[0][smooth]
     bands = {}
     for number in range(1, level + 1):
         decomposition = pywt.swtn(data, filters, level=1, start_level=0, axes=axes)[0]
-        data = decomposition.pop(low)
+        data = decomposition.pop(smooth)
         prefix = "wavelet-" if number == 1 else f"wavelet{number}-"
         for name, band in decomposition.items():
             bands[prefix + name.replace("a", "L").replace("d", "H")] = np.ascontiguousarray(band[inside])
-    bands[prefix + low.replace("a", "L")] = np.ascontiguousarray(data[inside])
+    bands[prefix + smooth.replace("a", "L")] = np.ascontiguousarray(data[inside])
     return bands
+
+
+def whole(image: Array) -> Box:
+    """Return the box of all voxels of an image (z, y, x)."""
+    z, y, x = (slice(0, n) for n in image.shape)
+    return z, y, x
 
 
 def hull(boxes: Iterable[Box]) -> Box:

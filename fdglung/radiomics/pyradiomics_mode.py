@@ -1,0 +1,322 @@
+"""Features equal to PyRadiomics 3.0.1's for the same parameter file, with less work.
+
+What PyRadiomics does to the whole image for each lesion is done here once for all lesions, or only where a lesion is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from fdglung.errors import InputError
+from fdglung.radiomics import pyradiomics_classes as classes
+from fdglung.radiomics.filters import Array, Box, laplacian_of_gaussian, padded, relative, wavelet_bands
+from fdglung.radiomics.pyradiomics_placing import Mask, Placed, place, settings_of
+from fdglung.radiomics.roi import Roi
+from fdglung.radiomics.settings import PyRadiomicsParameters
+from fdglung.radiomics.texture import PYRADIOMICS_CLASSES, pyradiomics_textures
+
+Features = dict[str, float]
+
+CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "shape2D")
+"""PyRadiomics' feature classes, in its order."""
+
+_POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
+_LOCAL = {"Gradient", "LBP2D"}
+
+
+@dataclass(frozen=True)
+class Response:
+    """An image that features are taken of, within a lesion's box.
+
+    Attributes
+    ----------
+    name
+        As it stands in front of features' names: ``original``, ``wavelet-HHL``.
+    values
+        In the box (z, y, x).
+    settings
+        PyRadiomics' settings for it.
+
+    """
+
+    name: str
+    values: Array
+    settings: dict[str, Any]
+
+
+def features(
+    image: sitk.Image, mask: sitk.Image, labels: Iterable[int], parameters: PyRadiomicsParameters
+) -> dict[int, Features | InputError]:
+    """Compute what PyRadiomics' ``featureextractor`` gives for lesions of an image.
+
+    Parameters
+    ----------
+    image
+        SUVbw in g/ml or HU; finite in and around the lesions.
+    mask
+        Label image.
+    labels
+        Which of its labels; that of the parameter file is not looked at.
+    parameters
+        A PyRadiomics parameter file.
+
+    Returns
+    -------
+    dict
+        A label to its features by PyRadiomics' names (``original_glcm_Idmn``), without its ``diagnostics_…``; or to
+        the reason for which PyRadiomics refuses the lesion.
+
+    """
+    placed = place(image, mask, labels, parameters)
+    good = {label: one for label, one in placed.items() if isinstance(one, Placed)}
+    filtered = dict(zip(good, log_responses(list(good.values()), parameters), strict=True))
+    result: dict[int, Features | InputError] = {}
+    for label, one in placed.items():
+        if isinstance(one, InputError):
+            result[label] = one
+            continue
+        found = shape_features(one, parameters)
+        for response in responses(one, filtered[label], parameters):
+            found |= response_features(response, one.mask, one.spacing_mm, parameters.feature_classes)
+        result[label] = found
+    return result
+
+
+def log_responses(placed: Sequence[Placed], parameters: PyRadiomicsParameters) -> list[dict[str, Array]]:
+    """Return the Laplacian-of-Gaussian images of lesions, each image filtered once for all lesions near each other.
+
+    Returns
+    -------
+    list of dict
+        For each lesion, PyRadiomics' name of the image to its values in the lesion's box.
+
+    """
+    found: list[dict[str, Array]] = [{} for _ in placed]
+    if "LoG" not in parameters.image_types:
+        return found
+    for sigma in settings_of(parameters, "LoG").get("sigma", []):
+        name = f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
+        groups: dict[int, list[int]] = {}
+        for index, one in enumerate(placed):
+            size = np.array([part.stop - part.start for part in one.limit])
+            if sigma > 0 and size.min() >= 4 and np.all(size >= np.ceil(sigma / np.array(one.spacing_mm)) + 1):
+                groups.setdefault(id(one.canvas), []).append(index)
+        for indices in groups.values():
+            members = [placed[index] for index in indices]
+            values = laplacian_of_gaussian(
+                members[0].canvas,
+                members[0].spacing_mm,
+                sigma,
+                [one.box for one in members],
+                [one.limit for one in members],
+            )
+            for index, response in zip(indices, values, strict=True):
+                found[index][name] = response
+    return found
+
+
+def responses(placed: Placed, logs: Mapping[str, Array], parameters: PyRadiomicsParameters) -> Iterator[Response]:
+    """Yield the images that features are taken of, in the order of the parameter file.
+
+    Parameters
+    ----------
+    placed
+        A lesion.
+    logs
+        As `log_responses` gives for it.
+    parameters
+        A PyRadiomics parameter file.
+
+    """
+    for image_type in parameters.image_types or {"Original": {}}:
+        settings = settings_of(parameters, image_type)
+        if image_type == "LoG":
+            made: Iterable[tuple[str, Array]] = logs.items()
+        elif image_type == "Original":
+            made = [("original", placed.canvas[placed.box])]
+        elif image_type == "Wavelet":
+            made = _wavelets(placed, settings).items()
+        elif image_type in _POINTWISE:
+            made = [(image_type.lower(), _pointwise(image_type, placed))]
+        else:
+            made = _by_pyradiomics(image_type, placed, settings)
+        for name, values in made:
+            yield Response(name, values, settings)
+
+
+def response_features(
+    response: Response,
+    mask: Mask,
+    spacing_mm: tuple[float, float, float],
+    wanted: Mapping[str, Sequence[str] | None],
+) -> Features:
+    """Compute the first-order and texture features of one image of a lesion.
+
+    Parameters
+    ----------
+    response
+        The image.
+    mask
+        The lesion in the same box.
+    spacing_mm
+        Along z, y, x.
+    wanted
+        Class to names; all classes where it is empty.
+
+    Returns
+    -------
+    dict
+        ``image_class_Name`` to value.
+
+    """
+    settings = response.settings
+    values = response.values[mask]
+    levels = classes.grey_levels(values, bin_width=settings.get("binWidth", 25), bin_count=settings.get("binCount"))
+    image = np.zeros(mask.shape, np.int32)
+    image[mask] = levels
+    found: Features = {}
+    textures: Features | None = None
+    for name, names in (wanted or dict.fromkeys(CLASSES)).items():
+        if name == "firstorder":
+            one = classes.first_order(
+                values.astype(np.float64),
+                levels,
+                float(np.prod(spacing_mm)),
+                shift=settings.get("voxelArrayShift", 0),
+                deviation="StandardDeviation" in (names or ()),
+            )
+        elif name in PYRADIOMICS_CLASSES:
+            if textures is None:
+                asked = [one for one in (wanted or CLASSES) if one in PYRADIOMICS_CLASSES]
+                textures = _textures(response.values, mask, image, spacing_mm, asked, settings)
+            one = {key.partition("_")[2]: value for key, value in textures.items() if key.startswith(f"{name}_")}
+        else:
+            continue
+        found |= {f"{response.name}_{name}_{key}": value for key, value in classes.only(one, names).items()}
+    return found
+
+
+def shape_features(placed: Placed, parameters: PyRadiomicsParameters) -> Features:
+    """Compute the shape features of a lesion, as far as the parameter file asks for them."""
+    wanted: Mapping[str, Sequence[str] | None] = parameters.feature_classes or dict.fromkeys(CLASSES)
+    settings = settings_of(parameters)
+    found: Features = {}
+    if "shape" in wanted:
+        names = wanted["shape"]
+        solid = classes.only(classes.shape(placed.shape_mask, placed.spacing_mm, wanted=names or ()), names)
+        found |= {f"original_shape_{name}": value for name, value in solid.items()}
+    if "shape2D" in wanted and settings["force2D"]:
+        # PyRadiomics looks at the wrong axis of the box (x, y, z) for the dimension (z, y, x) that must be thin.
+        axis = settings["force2Ddimension"]
+        names = wanted["shape2D"]
+        if placed.shape_mask.shape[2 - axis] == 1:
+            if placed.shape_mask.shape[axis] != 1:
+                raise InputError(
+                    "The lesion lies in a plane other than the one of force2Ddimension",
+                    attribute="force2Ddimension",
+                    remedy="Give the axis that the lesion is one voxel thick along",
+                )
+            spacing = [step for other, step in enumerate(placed.spacing_mm) if other != axis]
+            flat = classes.shape_2d(placed.shape_mask.squeeze(axis), spacing, wanted=names or ())
+            found |= {f"original_shape2D_{name}": value for name, value in classes.only(flat, names).items()}
+    return found
+
+
+def _wavelets(placed: Placed, settings: Mapping[str, Any]) -> dict[str, Array]:
+    flat = settings["force2Ddimension"] if settings["force2D"] else None
+    return wavelet_bands(
+        placed.canvas,
+        placed.box,
+        placed.limit,
+        wavelet=settings.get("wavelet", "coif1"),
+        level=settings.get("level", 1),
+        start_level=settings.get("start_level", 0),
+        axes=tuple(axis for axis in (2, 1, 0) if axis != flat),
+    )
+
+
+def _pointwise(image_type: str, placed: Placed) -> Array:
+    """Return a function of single intensities, scaled by the largest magnitude of what PyRadiomics would filter."""
+    limit = placed.canvas[placed.limit]
+    peak = np.float64(max(abs(float(limit.max())), abs(float(limit.min()))))
+    values = placed.canvas[placed.box].astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if image_type == "Square":
+            return np.asarray((1 / np.sqrt(peak) * values) ** 2)
+        if image_type == "SquareRoot":
+            return np.asarray(np.sign(values) * np.sqrt(np.abs(values) * peak))
+        if image_type == "Logarithm":
+            return np.asarray(np.sign(values) * np.log(np.abs(values) + 1) * (peak / np.log(peak + 1)))
+        return np.asarray(np.exp(np.log(peak) / peak * values))
+
+
+def _by_pyradiomics(image_type: str, placed: Placed, settings: dict[str, Any]) -> Iterator[tuple[str, Array]]:
+    """Yield images that PyRadiomics itself makes, of no more of the image than they need."""
+    from radiomics import imageoperations
+
+    reach = int(np.ceil(settings.get("lbp2DRadius", 1))) + 2
+    around = padded(placed.box, placed.limit, [reach] * 3) if image_type in _LOCAL else placed.limit
+    inner = relative(placed.box, around)
+    part = _image(placed.canvas[around], placed.spacing_mm)
+    inside = np.zeros(part.GetSize()[::-1], np.uint8)
+    inside[inner] = placed.mask
+    options = settings | {"label": 1}
+    for one, name, _ in getattr(imageoperations, f"get{image_type}Image")(
+        part, _image(inside, placed.spacing_mm), **options
+    ):
+        yield name, sitk.GetArrayFromImage(one)[inner]
+
+
+def _image(array: Array, spacing_mm: Sequence[float]) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing([float(step) for step in spacing_mm[::-1]])
+    return image
+
+
+def _textures(
+    values: Array,
+    mask: Mask,
+    levels: NDArray[np.int32],
+    spacing_mm: tuple[float, float, float],
+    wanted: Sequence[str],
+    settings: Mapping[str, Any],
+) -> Features:
+    roi = Roi(
+        intensity=values.astype(np.float64, copy=False),
+        morphological_mask=mask,
+        intensity_mask=mask,
+        spacing_mm=spacing_mm,
+        levels=levels,
+        level_count=int(levels.max()),
+    )
+    return pyradiomics_textures(
+        roi,
+        classes=wanted,
+        distances=settings["distances"],
+        gldm_a=settings.get("gldm_a", 0),
+        symmetrical_glcm=settings.get("symmetricalGLCM", True),
+        weighting_norm=settings.get("weightingNorm"),
+        force_2d=settings["force2D"],
+        force_2d_dimension=settings["force2Ddimension"],
+    )
+
+
+__all__ = [
+    "CLASSES",
+    "Box",
+    "Features",
+    "Placed",
+    "Response",
+    "features",
+    "log_responses",
+    "place",
+    "response_features",
+    "responses",
+    "shape_features",
+]
