@@ -169,7 +169,7 @@ def test_what_pyradiomics_refuses_is_refused_with_a_reason_and_harms_no_other_le
     found = pyradiomics_mode.features(image, odd, [1, 4, 5, 6, 9], settings)
     for label in (4, 5, 9):
         assert isinstance(found[label], InputError)
-        with pytest.raises(ValueError, match="mask|Label"):
+        with pytest.raises(ValueError, match=r"mask|Label"):
             by_pyradiomics(image, odd, label, parameters)
     for label in (1, 6):
         assert_same(found[label], by_pyradiomics(image, odd, label, parameters))
