@@ -136,4 +136,4 @@ def direction_norms(offsets: NDArray[np.int32], spacing_mm: Sequence[float], nor
 def entropy(p: Counts, *, eps: float = 0.0) -> Counts:
     """Return -sum p log2(p + eps) over all axes but the first; 0 log 0 is 0."""
     logs = np.log2(p + eps) if eps else np.log2(p, out=np.zeros_like(p), where=p > 0)
-    return -(p * logs).reshape(len(p), -1).sum(axis=1)
+    return np.asarray(-(p * logs).sum(axis=tuple(range(1, p.ndim))))

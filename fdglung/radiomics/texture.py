@@ -10,7 +10,7 @@ from fdglung.errors import ParameterError
 from fdglung.radiomics.dependence import dependence_counts, ngldm_features, pyradiomics_gldm
 from fdglung.radiomics.glcm import glcm_features, pair_counts, pair_weights, pyradiomics_glcm
 from fdglung.radiomics.glrlm import glrlm_features, pyradiomics_glrlm, run_counts, run_weights, with_single_voxels
-from fdglung.radiomics.level_image import NORMS, Counts, LevelImage, level_image
+from fdglung.radiomics.level_image import NORMS, Counts, LevelImage, level_image, usable_distances
 from fdglung.radiomics.ngtdm import ngtdm_features, pyradiomics_ngtdm, tone_differences
 from fdglung.radiomics.roi import Roi
 from fdglung.radiomics.zones import (
@@ -86,6 +86,7 @@ def texture_features(
     if weighting_norm is not None:
         _known("weighting_norm", (weighting_norm,), NORMS)
     axis = _axis(force_2d_dimension, roi)
+    usable_distances(roi.levels.shape, distances, None)
     image = level_image(roi)
     dimensions = [name for name in _DIMENSIONS if any(_dimension(w) == name for w in wanted)]
     settings: dict[str, tuple[Callable[..., Counts], Callable[[Counts], dict[str, Counts]]]] = {
