@@ -100,9 +100,12 @@ def enclosing_ellipsoid(points: Array, *, tolerance: float = 1e-6) -> tuple[floa
 
 
 def ellipsoid_area(a: float, b: float, c: float) -> float:
-    """Return the surface of an ellipsoid with semi-axes a >= b >= c > 0, by IBSI's series of 21 Legendre polynomials.
+    """Return an ellipsoid's surface as IBSI RDD2 defines it, from semi-axes a >= b >= c > 0.
 
-    IBSI RDD2. The polynomials stand multiplied by the power before them, so that a sphere is no special case.
+    4 pi a b times the sum over n of (p q)^n P_n((p^2 + q^2) / (2 p q)) / (1 - 4 n^2), P_n Legendre's polynomials, with
+    p^2 = 1 - b^2 / a^2 and q^2 = 1 - c^2 / a^2, up to n = 20. It is the true surface of a sphere only: that would need
+    1 - c^2 / a^2 and 1 - c^2 / b^2, and IBSI's reference values are met with the former alone. The polynomials stand
+    multiplied by the power before them, so that p = 0 is no special case.
     """
     first, second = 1 - (b / a) ** 2, 1 - (c / a) ** 2
     product, mean = math.sqrt(first * second), (first + second) / 2

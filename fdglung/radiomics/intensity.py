@@ -55,7 +55,7 @@ def distribution(values: NDArray[np.float64]) -> dict[str, float]:
     squares = centred * centred
     variance = float(squares.sum()) / count if high > low else 0.0
     central = ordered[np.searchsorted(ordered, p10, "left") : np.searchsorted(ordered, p90, "right")]
-    # Percentiles of one value repeated may be rounded off it.
+    # Of two voxels neither lies between the percentiles.
     central = central if central.size else ordered
     return {
         "mean": mean,

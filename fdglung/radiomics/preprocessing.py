@@ -186,7 +186,7 @@ def resample_mask(mask: sitk.Image, grid: Grid, threshold: float = 0.5) -> Mask:
     own = _own_part(inside, grid)
     if own is not None:
         return np.asarray(sitk.GetArrayFromImage(own) != 0)
-    return np.asarray(sitk.GetArrayViewFromImage(_resampled(inside, grid, sitk.sitkLinear)) >= threshold - _TIE)
+    return np.asarray(sitk.GetArrayFromImage(_resampled(inside, grid, sitk.sitkLinear)) >= threshold - _TIE)
 
 
 def make_roi(intensity: Array, inside: Mask, spacing_mm: Point, settings: ImageSettings) -> Roi:
