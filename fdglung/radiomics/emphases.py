@@ -74,6 +74,8 @@ def emphases(
             entropy(p, eps=eps),
             (p**2).sum(axis=(1, 2)),
         )
+    if total.all():
+        return dict(zip(names, values, strict=False))
     return {name: np.where(total > 0, value, np.nan) for name, value in zip(names, values, strict=False)}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdglung.radiomics.emphases import emphases
-from fdglung.radiomics.level_image import Counts, LevelImage, direction_norms, usable_distances
+from fdglung.radiomics.level_image import Counts, LevelImage, direction_norms, known_mean, usable_distances
 
 FEATURES = (
     *("sre", "lre", "lgre", "hgre", "srlge", "srhge", "lrlge", "lrhge", "glnu", "glnu_norm"),
@@ -130,4 +130,4 @@ def pyradiomics_glrlm(
         of_nothing = {"RunVariance": 0.0, "RunEntropy": 0.0} if len(counts) == 1 and len(offsets) else {}
         return dict.fromkeys(_PYRADIOMICS, float("nan")) | of_nothing
     values = glrlm_features(used, image.values, eps=float(np.spacing(1)))
-    return {name: float(values[ours].mean()) for name, ours in zip(_PYRADIOMICS, FEATURES, strict=True)}
+    return {name: known_mean(values[ours]) for name, ours in zip(_PYRADIOMICS, FEATURES, strict=True)}

@@ -137,3 +137,14 @@ def entropy(p: Counts, *, eps: float = 0.0) -> Counts:
     """Return -sum p log2(p + eps) over all axes but the first; 0 log 0 is 0."""
     logs = np.log2(p + eps) if eps else np.log2(p, out=np.zeros_like(p), where=p > 0)
     return np.asarray(-(p * logs).sum(axis=tuple(range(1, p.ndim))))
+
+
+def known_mean(values: Counts) -> float:
+    """Return the mean of the values that are not NaN; NaN where none is known."""
+    if not len(values):
+        return float("nan")
+    mean = float(np.add.reduce(values)) / len(values)
+    if mean == mean:
+        return mean
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else mean

@@ -8,10 +8,11 @@ import numpy as np
 
 from fdglung.errors import ParameterError
 from fdglung.radiomics.dependence import dependence_counts, ngldm_features, pyradiomics_gldm
-from fdglung.radiomics.glcm import glcm_features, pair_counts, pair_weights, pyradiomics_glcm
+from fdglung.radiomics.glcm import glcm_features, pair_counts, pair_weights
 from fdglung.radiomics.glrlm import glrlm_features, pyradiomics_glrlm, run_counts, run_weights, with_single_voxels
-from fdglung.radiomics.level_image import NORMS, Counts, LevelImage, level_image, usable_distances
+from fdglung.radiomics.level_image import NORMS, Counts, LevelImage, known_mean, level_image, usable_distances
 from fdglung.radiomics.ngtdm import ngtdm_features, pyradiomics_ngtdm, tone_differences
+from fdglung.radiomics.pyradiomics_glcm import pyradiomics_glcm
 from fdglung.radiomics.roi import Roi
 from fdglung.radiomics.zones import (
     border_distances,
@@ -109,7 +110,7 @@ def texture_features(
         else:
             found = _zoned(family, roi, image, dimensions, axis)
         for suffix, values in found:
-            features |= {f"{family}_{name}_{suffix}": _mean(value) for name, value in values.items()}
+            features |= {f"{family}_{name}_{suffix}": known_mean(value) for name, value in values.items()}
     return features
 
 
@@ -265,8 +266,3 @@ def _zoned(
         else:
             distances = border_distances(roi.morphological_mask, flat_axis=flat)
             yield dimension, distance_features(zones, distances, merged=merged)
-
-
-def _mean(values: Counts) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from skimage.feature import graycomatrix
 
-from fdglung.radiomics.glcm import glcm_features, pair_counts, pair_weights, pyradiomics_glcm
+from fdglung.radiomics.glcm import glcm_features, pair_counts, pair_weights
 from fdglung.radiomics.level_image import level_image
+from fdglung.radiomics.pyradiomics_glcm import pyradiomics_glcm
 from tests.radiomics.level_cases import noise_levels, roi_of, smooth_levels
 
 
