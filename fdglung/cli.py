@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.cli_radiomics import add_radiomics
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_suv(commands)
     _add_convert(commands)
     _add_phantom(commands)
+    add_radiomics(commands)
     return parser
 
 

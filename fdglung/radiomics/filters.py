@@ -166,7 +166,7 @@ def wavelet_bands(
     import pywt  # type: ignore[import-untyped]
 
     filters = pywt.Wavelet(wavelet)
-    reach = filters.dec_len * (level + start_level) + 1
+    reach = wavelet_reach(wavelet, level + start_level)
     indices, inner = [], []
     for axis, (part, ends) in enumerate(zip(box, limit, strict=True)):
         first, size = ends.start, ends.stop - ends.start
@@ -191,6 +191,13 @@ def wavelet_bands(
             bands[prefix + name.replace("a", "L").replace("d", "H")] = np.ascontiguousarray(band[inside])
     bands[prefix + smooth.replace("a", "L")] = np.ascontiguousarray(data[inside])
     return bands
+
+
+def wavelet_reach(wavelet: str, levels: int) -> int:
+    """Return how far around a voxel its bands depend on an image, in voxels, and one more."""
+    import pywt
+
+    return int(pywt.Wavelet(wavelet).dec_len) * levels + 1
 
 
 def whole(image: Array) -> Box:
@@ -257,10 +264,16 @@ def _log_within(image: Array, spacing_mm: Sequence[float], sigma_mm: float, inne
         response = source
         for direction in (axis, *(other for other in range(3) if other != axis)):
             line = sitk.RecursiveGaussian(response, sigma_mm, True, 2 if direction == axis else 0, direction)
-            kept = [slice(None)] * 3
-            kept[direction] = inside[direction]
-            response = sitk.Cast(line[tuple(kept)], sitk.sitkFloat32)
+            response = _cut(line, direction, inside[direction])
+            if response.GetPixelID() != sitk.sitkFloat32:
+                response = sitk.Cast(response, sitk.sitkFloat32)
         # ITK adds in double precision and keeps the sum in single.
         scale = 1.0 / source.GetSpacing()[axis] ** 2
         total = (total + sitk.GetArrayViewFromImage(response).astype(np.float64) * scale).astype(np.float32)
     return total
+
+
+def _cut(image: sitk.Image, axis: int, kept: slice) -> sitk.Image:
+    size, start = list(image.GetSize()), [0, 0, 0]
+    size[axis], start[axis] = kept.stop - kept.start, kept.start
+    return image if tuple(size) == image.GetSize() else sitk.RegionOfInterest(image, size, start)

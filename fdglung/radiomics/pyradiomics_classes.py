@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fdglung.radiomics.diameters import diameters
 from fdglung.radiomics.filters import Array
+from fdglung.radiomics.mesh import area_and_volume
 
 Mask = NDArray[np.bool_]
+
+_FEW_VOXELS = 3000
+"""Lesion up to which comparing all vertices of its mesh is the quicker way."""
 
 _SMALLEST = float(np.spacing(1))
 
@@ -124,21 +129,19 @@ def shape(mask: Mask, spacing_mm: Sequence[float], *, wanted: Sequence[str] = ()
         ``SphericalDisproportion``) are given too where they are among these.
 
     """
-    from radiomics import cShape
-
     spacing = np.array(spacing_mm, float)
     framed = np.pad(mask, 1)
-    area, volume, diameters = cShape.calculate_coefficients(framed, spacing)
+    area, volume, longest = _mesh_measures(framed, spacing)
     least, minor, major = _eigenvalues(framed, spacing)
     features = {
         "Elongation": _root(minor / major) if minor >= 0 and major >= 0 else np.nan,
         "Flatness": _root(least / major) if least >= 0 and major >= 0 else np.nan,
         "LeastAxisLength": 4 * _root(least),
         "MajorAxisLength": 4 * _root(major),
-        "Maximum2DDiameterColumn": diameters[1],
-        "Maximum2DDiameterRow": diameters[2],
-        "Maximum2DDiameterSlice": diameters[0],
-        "Maximum3DDiameter": diameters[3],
+        "Maximum2DDiameterColumn": longest[1],
+        "Maximum2DDiameterRow": longest[2],
+        "Maximum2DDiameterSlice": longest[0],
+        "Maximum3DDiameter": longest[3],
         "MeshVolume": volume,
         "MinorAxisLength": 4 * _root(minor),
         "Sphericity": (36 * np.pi * volume**2) ** (1 / 3) / area,
@@ -195,6 +198,18 @@ def only(features: Mapping[str, float], wanted: Sequence[str] | None) -> dict[st
     """Return the features asked for by name, in that order; all in PyRadiomics' order where none is asked for."""
     order = wanted or sorted(features, key=lambda name: f"{name}Feature")
     return {name: features[name] for name in order if name in features}
+
+
+def _mesh_measures(mask: Mask, spacing: NDArray[np.float64]) -> tuple[float, float, Sequence[float]]:
+    """Return area, volume and diameters of the mesh; PyRadiomics' own code compares each vertex with each other."""
+    if mask.sum() > _FEW_VOXELS:
+        z, y, x = map(float, spacing)
+        area, volume = area_and_volume(mask, (z, y, x))
+        return area, volume, diameters(mask, (z, y, x))
+    from radiomics import cShape
+
+    area, volume, longest = cShape.calculate_coefficients(mask, spacing)
+    return area, volume, longest
 
 
 def _eigenvalues(mask: Mask, spacing: NDArray[np.float64]) -> Any:

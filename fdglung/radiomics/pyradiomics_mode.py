@@ -5,6 +5,7 @@ What PyRadiomics does to the whole image for each lesion is done here once for a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "sh
 
 _POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
 _LOCAL = {"Gradient", "LBP2D"}
+
+_VOXELS_AT_ONCE = 300_000
+"""Of a lesion's images in one task."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,65 @@ def features(
         if isinstance(one, InputError):
             result[label] = one
             continue
-        found = shape_features(one, parameters)
-        for response in responses(one, filtered[label], parameters):
-            found |= response_features(response, one.mask, one.spacing_mm, parameters.feature_classes)
-        result[label] = found
+        try:
+            result[label] = {
+                name: value for task in tasks(one, filtered[label], parameters) for name, value in task.run().items()
+            }
+        except InputError as error:
+            result[label] = error
     return result
+
+
+@dataclass(frozen=True)
+class ShapeTask:
+    """Shape of a lesion; `mask` (z, y, x) is cut to its box."""
+
+    mask: Mask
+    spacing_mm: tuple[float, float, float]
+    parameters: PyRadiomicsParameters
+
+    def run(self) -> Features:
+        """Return features by PyRadiomics' names."""
+        return shape_features(self.mask, self.spacing_mm, self.parameters)
+
+
+@dataclass(frozen=True)
+class ResponseTask:
+    """First order and textures of some images of a lesion, all cut to its box (z, y, x)."""
+
+    responses: tuple[Response, ...]
+    mask: Mask
+    spacing_mm: tuple[float, float, float]
+    wanted: Mapping[str, Sequence[str] | None]
+
+    def run(self) -> Features:
+        """Return features by PyRadiomics' names."""
+        found: Features = {}
+        for response in self.responses:
+            found |= response_features(response, self.mask, self.spacing_mm, self.wanted)
+        return found
+
+
+def tasks(
+    placed: Placed, logs: Mapping[str, Array], parameters: PyRadiomicsParameters
+) -> Iterator[ShapeTask | ResponseTask]:
+    """Yield the tasks of a lesion: its shape, then its images, as many at once as are quickly done.
+
+    Parameters
+    ----------
+    placed
+        A lesion.
+    logs
+        As `log_responses` gives for it.
+    parameters
+        A PyRadiomics parameter file.
+
+    """
+    yield ShapeTask(placed.shape_mask, placed.spacing_mm, parameters)
+    at_once = max(1, _VOXELS_AT_ONCE // placed.mask.size)
+    images = responses(placed, logs, parameters)
+    while part := tuple(itertools.islice(images, at_once)):
+        yield ResponseTask(part, placed.mask, placed.spacing_mm, parameters.feature_classes)
 
 
 def log_responses(placed: Sequence[Placed], parameters: PyRadiomicsParameters) -> list[dict[str, Array]]:
@@ -202,28 +260,28 @@ def response_features(
     return found
 
 
-def shape_features(placed: Placed, parameters: PyRadiomicsParameters) -> Features:
-    """Compute the shape features of a lesion, as far as the parameter file asks for them."""
+def shape_features(mask: Mask, spacing_mm: tuple[float, float, float], parameters: PyRadiomicsParameters) -> Features:
+    """Compute the shape features of a lesion (z, y, x), as far as the parameter file asks for them."""
     wanted: Mapping[str, Sequence[str] | None] = parameters.feature_classes or dict.fromkeys(CLASSES)
     settings = settings_of(parameters)
     found: Features = {}
     if "shape" in wanted:
         names = wanted["shape"]
-        solid = classes.only(classes.shape(placed.shape_mask, placed.spacing_mm, wanted=names or ()), names)
+        solid = classes.only(classes.shape(mask, spacing_mm, wanted=names or ()), names)
         found |= {f"original_shape_{name}": value for name, value in solid.items()}
     if "shape2D" in wanted and settings["force2D"]:
         # PyRadiomics looks at the wrong axis of the box (x, y, z) for the dimension (z, y, x) that must be thin.
         axis = settings["force2Ddimension"]
         names = wanted["shape2D"]
-        if placed.shape_mask.shape[2 - axis] == 1:
-            if placed.shape_mask.shape[axis] != 1:
+        if mask.shape[2 - axis] == 1:
+            if mask.shape[axis] != 1:
                 raise InputError(
                     "The lesion lies in a plane other than the one of force2Ddimension",
                     attribute="force2Ddimension",
                     remedy="Give the axis that the lesion is one voxel thick along",
                 )
-            spacing = [step for other, step in enumerate(placed.spacing_mm) if other != axis]
-            flat = classes.shape_2d(placed.shape_mask.squeeze(axis), spacing, wanted=names or ())
+            spacing = [step for other, step in enumerate(spacing_mm) if other != axis]
+            flat = classes.shape_2d(mask.squeeze(axis), spacing, wanted=names or ())
             found |= {f"original_shape2D_{name}": value for name, value in classes.only(flat, names).items()}
     return found
 
@@ -313,10 +371,13 @@ __all__ = [
     "Features",
     "Placed",
     "Response",
+    "ResponseTask",
+    "ShapeTask",
     "features",
     "log_responses",
     "place",
     "response_features",
     "responses",
     "shape_features",
+    "tasks",
 ]

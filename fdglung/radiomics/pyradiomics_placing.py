@@ -107,7 +107,7 @@ def place(
         mask = sitk.VectorIndexSelectionCast(mask, settings.get("label_channel", 0))
     wanted = list(labels)
     found: dict[int, Placed | InputError] = {}
-    boxes = _boxes(mask, wanted)
+    boxes = boxes_of(mask, wanted)
     for label in wanted:
         if label not in boxes:
             found[label] = _refusal("The mask does not hold the label", "mask", "Ask for labels of the mask")
@@ -136,17 +136,24 @@ def on_grid_of(mask: sitk.Image, image: sitk.Image, tolerance: float | None = No
         Largest difference that counts as none: of origin and spacing in voxels, of direction in cosines.
 
     """
-    slack = 1e-6 if tolerance is None else tolerance
-    same = mask.GetSize() == image.GetSize() and all(
-        np.allclose(getattr(mask, get)(), getattr(image, get)(), rtol=0, atol=slack * scale)
-        for get, scale in (("GetOrigin", image.GetSpacing()[0]), ("GetSpacing", image.GetSpacing()[0]))
-    )
-    if same and np.allclose(mask.GetDirection(), image.GetDirection(), rtol=0, atol=slack):
+    if lies_on(mask, image, tolerance):
         return mask
     return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, mask.GetPixelID())
 
 
-def _boxes(mask: sitk.Image, labels: Sequence[int]) -> dict[int, Box]:
+def lies_on(mask: sitk.Image, image: sitk.Image, tolerance: float | None = None) -> bool:
+    """Return whether a mask has the grid of an image, with the tolerance of `on_grid_of`."""
+    slack = 1e-6 if tolerance is None else tolerance
+    step = image.GetSpacing()[0]
+    return (
+        mask.GetSize() == image.GetSize()
+        and np.allclose(mask.GetOrigin(), image.GetOrigin(), rtol=0, atol=slack * step)
+        and np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=0, atol=slack * step)
+        and np.allclose(mask.GetDirection(), image.GetDirection(), rtol=0, atol=slack)
+    )
+
+
+def boxes_of(mask: sitk.Image, labels: Sequence[int]) -> dict[int, Box]:
     """Return the bounding boxes (z, y, x) of labels; those that do not occur are left out."""
     array = sitk.GetArrayViewFromImage(mask)
     if array.dtype.kind not in "iu":
@@ -160,7 +167,7 @@ def _cropping(
 ) -> Callable[[int], Placed]:
     """Return what places a lesion on the image's own voxels."""
     moved = on_grid_of(mask, image, settings.get("geometryTolerance"))
-    on_image = boxes if moved is mask else _boxes(moved, list(boxes))
+    on_image = boxes if moved is mask else boxes_of(moved, list(boxes))
     canvas, array = sitk.GetArrayViewFromImage(image), sitk.GetArrayViewFromImage(moved)
     z, y, x = (float(step) for step in image.GetSpacing()[::-1])
 

@@ -1,0 +1,320 @@
+"""One modality of a study: what its lesions share, and the tasks that compute their features."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fdglung import __version__
+from fdglung.errors import FdglungError, InputError
+from fdglung.radiomics import cache as caching
+from fdglung.radiomics import ibsi_mode, pyradiomics_mode
+from fdglung.radiomics.cache import Cache
+from fdglung.radiomics.codes import code_of
+from fdglung.radiomics.filters import Box
+from fdglung.radiomics.preprocessing import prepare
+from fdglung.radiomics.pyradiomics_placing import boxes_of, lies_on, on_grid_of, settings_of
+from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
+from fdglung.radiomics.tables import SUV_MEANINGS
+from fdglung.radiomics.tasks import Features, Outcome, Task
+
+BACKGROUND: Mapping[str, float] = {"PET": 0.0, "CT": -1000.0}
+"""What stands for a voxel that is no finite number, outside lesions: no uptake, and air."""
+
+SUV_FEATURES = tuple(SUV_MEANINGS)
+"""What PET has besides radiomics."""
+
+_PACKAGES = ("numpy", "scipy", "scikit-image", "SimpleITK", "PyWavelets", "pyradiomics")
+
+
+class Result:
+    """What is known of a lesion so far."""
+
+    def __init__(self) -> None:
+        self.features: dict[str, Features] = {}
+        self.problems: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    def add(self, modality: str, outcome: Outcome) -> None:
+        """Take features of a modality, or what was wrong with it; of several problems the first counts."""
+        if isinstance(outcome, str):
+            self.problems.setdefault(modality, outcome)
+        else:
+            self.features.setdefault(modality, {}).update(outcome)
+
+
+class Job:
+    """One modality of a study.
+
+    Parameters
+    ----------
+    modality
+        ``PET`` or ``CT``.
+    image
+        SUVbw in g/ml or HU.
+    mask
+        Label image.
+    labels
+        Which lesions.
+    settings
+        Of the run.
+    cache
+        Where results are kept; None for nowhere.
+
+    """
+
+    def __init__(
+        self,
+        modality: str,
+        image: sitk.Image,
+        mask: sitk.Image,
+        labels: Sequence[int],
+        settings: RadiomicsSettings,
+        cache: Cache | None,
+    ) -> None:
+        self.modality = modality
+        self.image = image
+        self.mask = mask
+        self.labels = list(labels)
+        self.settings = settings
+        self.cache = cache
+        self.boxes = boxes_of(mask, self.labels)
+        self.keys: dict[int, str] = {}
+        self.order: dict[int, list[str]] = {}
+        self.found_before: set[int] = set()
+
+    @property
+    def seconds(self) -> float:
+        """About how long this modality takes one core."""
+        if self.settings.preprocessing == "pyradiomics":
+            images = 12
+            step = settings_of(self.settings.pyradiomics[self.modality])["resampledPixelSpacing"]
+        else:
+            filters = self.settings.modalities[self.modality].filters
+            images = 1 + len(filters.log_sigma_mm) + (8 * filters.wavelet_levels if filters.wavelet else 0)
+            step = self.settings.modalities[self.modality].spacing_mm
+        old = np.array(self.mask.GetSpacing())
+        new = old if step is None else np.where(np.array(step, float) > 0, step, old)
+        voxels = [_volume(box) * float(np.prod(old / new)) for box in self.boxes.values()]
+        return sum(images * (0.008 + 1e-7 * count) for count in voxels)
+
+    def prepare(self, results: Mapping[int, Result]) -> int:
+        """Look at the lesions, and return about how many tasks there will be."""
+        self._replace_non_finite(results)
+        moved = self._is_mask_moved()
+        shape = self.mask.GetSize()[::-1]
+        view = sitk.GetArrayViewFromImage(self.mask)
+        made_by = versions()
+        image_key = caching.image_digest(self.image) if self.cache else ""
+        for label in list(self.labels):
+            result = results[label]
+            box = self.boxes.get(label)
+            if box is None:
+                result.add(self.modality, "The mask does not hold the lesion")
+                continue
+            if any(part.start == 0 or part.stop == n for part, n in zip(box, shape, strict=True)):
+                result.warnings.append("The lesion touches the edge of the image that it was drawn on.")
+            if moved:
+                result.warnings.append(
+                    f"The mask was put on the {self.modality}'s grid, as PyRadiomics' correctMask does."
+                )
+            if self.cache:
+                inside = view[box] == label
+                start = tuple(part.start for part in box)
+                mask_key = caching.mask_digest(inside, start, self.mask)
+                self.keys[label] = caching.key_of(image_key, mask_key, self.modality, self._own_settings(), made_by)
+                kept = self.cache.get(self.keys[label])
+                if kept is not None:
+                    result.add(self.modality, kept)
+                    self.found_before.add(label)
+        self.labels = [
+            label
+            for label in self.labels
+            if label not in self.found_before and self.modality not in results[label].problems
+        ]
+        return 4 * len(self.labels)
+
+    def tasks(self, results: Mapping[int, Result]) -> Iterator[tuple[tuple[str, int], Task]]:
+        """Yield what is to be computed; what cannot be is told to `results`."""
+        if self.modality == "PET":
+            for label in self.labels:
+                yield ("PET", label), self._suv_task(label)
+        made = self._by_pyradiomics(results) if self.settings.preprocessing == "pyradiomics" else self._by_ibsi(results)
+        for label, task in made:
+            yield (self.modality, label), task
+
+    def finish(self, results: Mapping[int, Result]) -> None:
+        """Put features into one order, and keep them for the next time."""
+        for label in self.labels:
+            features = results[label].features.get(self.modality)
+            if features is None:
+                continue
+            named = {_with_code(name): features[name] for name in _ordered(features)}
+            results[label].features[self.modality] = named
+            if self.cache and self.modality not in results[label].problems:
+                self.cache.put(self.keys[label], named)
+
+    def _is_mask_moved(self) -> bool:
+        """Whether the mask is resampled where PyRadiomics would do so only when asked."""
+        if self.settings.preprocessing != "pyradiomics":
+            return False
+        settings = settings_of(self.settings.pyradiomics[self.modality])
+        own_grid = settings["resampledPixelSpacing"] is not None and settings["interpolator"] is not None
+        asked = own_grid or settings.get("correctMask", False)
+        return not asked and not lies_on(self.mask, self.image, settings.get("geometryTolerance"))
+
+    def _own_settings(self) -> object:
+        whole = to_mapping(self.settings)
+        part = whole["pyradiomics" if self.settings.preprocessing == "pyradiomics" else "modalities"]
+        rest = {key: value for key, value in whole.items() if key not in ("pyradiomics", "modalities")}
+        return json.loads(json.dumps([rest, part[self.modality]]))
+
+    def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
+        view = sitk.GetArrayViewFromImage(self.image)
+        if view.dtype.kind != "f":
+            return
+        finite = np.isfinite(view)
+        if finite.all():
+            return
+        # Interpolation and filters of one voxel reach look at neighbours too.
+        bad = ndimage.binary_dilation(~finite, np.ones((3, 3, 3), bool))
+        on_image = on_grid_of(self.mask, self.image)
+        labels = sitk.GetArrayViewFromImage(on_image)
+        hit = set(np.unique(labels[bad]).tolist())
+        count = int((~finite).sum())
+        background = BACKGROUND[self.modality]
+        for label in self.labels:
+            if label in hit:
+                results[label].add(self.modality, "A voxel in or at the lesion is no finite number")
+            else:
+                results[label].warnings.append(
+                    f"{count} voxels of the {self.modality} are no finite numbers; they were taken as {background:g}."
+                )
+        filled = sitk.GetImageFromArray(np.where(finite, view, view.dtype.type(background)))
+        filled.CopyInformation(self.image)
+        self.image = filled
+
+    def _suv_task(self, label: int) -> Task:
+        box = self.boxes[label]
+        own = lies_on(self.mask, self.image)
+        mask = self.mask if own else on_grid_of(self.mask, self.image)
+        boxes = self.boxes if own else boxes_of(mask, [label])
+        if label not in boxes:
+            return _Nothing()
+        box = boxes[label]
+        spacing = self.image.GetSpacing()[::-1]
+        margin = [int(np.ceil(10 / step)) for step in spacing]
+        view = sitk.GetArrayViewFromImage(self.image)
+        around = tuple(
+            slice(max(0, part.start - more), min(n, part.stop + more))
+            for part, more, n in zip(box, margin, view.shape, strict=True)
+        )
+        inside = sitk.GetArrayViewFromImage(mask)[around] == label
+        return _SuvTask(view[around].copy(), inside, spacing)
+
+    def _by_pyradiomics(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
+        parameters = self.settings.pyradiomics[self.modality]
+        placed = {}
+        for label, one in pyradiomics_mode.place(self.image, self.mask, self.labels, parameters).items():
+            if isinstance(one, InputError):
+                results[label].add(self.modality, one.problem)
+            else:
+                placed[label] = one
+        logs = pyradiomics_mode.log_responses(list(placed.values()), parameters)
+        for (label, one), filtered in zip(placed.items(), logs, strict=True):
+            yield from ((label, task) for task in pyradiomics_mode.tasks(one, filtered, parameters))
+
+    def _by_ibsi(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
+        settings = self.settings.modalities[self.modality]
+        prepared = {}
+        for label in self.labels:
+            try:
+                prepared[label] = prepare(self.image, self._one_mask(label), settings)
+            except FdglungError as error:
+                results[label].add(self.modality, error.problem)
+        filtered = ibsi_mode.filtered_images(self.image, list(prepared.values()), settings)
+        for (label, one), responses in zip(prepared.items(), filtered, strict=True):
+            for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
+                yield label, task
+
+    def _one_mask(self, label: int) -> sitk.Image:
+        """Return a lesion alone, in its box and two voxels around it."""
+        box = self.boxes[label]
+        size = self.mask.GetSize()[::-1]
+        low = [max(0, part.start - 2) for part in box]
+        high = [min(n, part.stop + 2) for part, n in zip(box, size, strict=True)]
+        return (
+            sitk.RegionOfInterest(self.mask, [b - a for a, b in zip(low, high, strict=True)][::-1], low[::-1]) == label
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that decides values."""
+    found = {"fdglung": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class _SuvTask:
+    """Measurements on the PET's own voxels (z, y, x)."""
+
+    suv: NDArray[Any]
+    mask: NDArray[np.bool_]
+    spacing_mm: tuple[float, float, float]
+
+    def run(self) -> Features:
+        """Return `SUV_FEATURES`."""
+        from fdglung.suv_peak import suv_peak
+
+        values = self.suv[self.mask].astype(np.float64)
+        volume = len(values) * float(np.prod(self.spacing_mm)) / 1000
+        mean = float(values.mean())
+        peak, _ = suv_peak(self.suv, self.mask, self.spacing_mm)
+        return dict(zip(SUV_FEATURES, (float(values.max()), mean, peak, volume, mean * volume), strict=True))
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """No work."""
+
+    def run(self) -> Features:
+        """Return nothing."""
+        return {}
+
+
+def _ordered(features: Iterable[str]) -> list[str]:
+    """Return names by image, in the order that a lesion's parts have if none overtakes another."""
+
+    def place(name: str) -> tuple[int, str, int]:
+        if name in SUV_FEATURES:
+            return (0, "", SUV_FEATURES.index(name))
+        image = name.split("_")[0]
+        group = 1 if image == "original" else 2 if image.startswith("log") else 3
+        return (group, image, 0 if name.startswith("original_shape") else 1)
+
+    return sorted(features, key=place)
+
+
+def _with_code(name: str) -> str:
+    """Return a feature's name with IBSI's code behind it, where it has IBSI's tag."""
+    image, _, tag = name.partition("_")
+    known = code_of(tag)
+    return name if known is None or image in ("suv", "mtv", "tlg") else f"{name}_{known.code}"
+
+
+def _volume(box: Box) -> int:
+    return int(np.prod([part.stop - part.start for part in box]))
