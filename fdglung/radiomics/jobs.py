@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung import __version__
@@ -20,7 +17,7 @@ from fdglung.radiomics import cache as caching
 from fdglung.radiomics import ibsi_mode, pyradiomics_mode
 from fdglung.radiomics.cache import Cache
 from fdglung.radiomics.codes import code_of
-from fdglung.radiomics.filters import Box
+from fdglung.radiomics.filters import Box, padded, whole
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_placing import boxes_of, lies_on, on_grid_of, settings_of
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
@@ -32,6 +29,9 @@ BACKGROUND: Mapping[str, float] = {"PET": 0.0, "CT": -1000.0}
 
 SUV_FEATURES = tuple(SUV_MEANINGS)
 """What PET has besides radiomics."""
+
+_PEAK_MARGIN_MM = 10.0
+"""Room for a sphere of 1 cm3 around a voxel of the lesion."""
 
 _PACKAGES = ("numpy", "scipy", "scikit-image", "SimpleITK", "PyWavelets", "pyradiomics")
 
@@ -89,15 +89,16 @@ class Job:
         self.cache = cache
         self.boxes = boxes_of(mask, self.labels)
         self.keys: dict[int, str] = {}
-        self.order: dict[int, list[str]] = {}
         self.found_before: set[int] = set()
 
     @property
     def seconds(self) -> float:
         """About how long this modality takes one core."""
         if self.settings.preprocessing == "pyradiomics":
-            images = 12
-            step = settings_of(self.settings.pyradiomics[self.modality])["resampledPixelSpacing"]
+            parameters = self.settings.pyradiomics[self.modality]
+            bands = 8 * ("Wavelet" in parameters.image_types) * settings_of(parameters, "Wavelet").get("level", 1)
+            images = 1 + len(settings_of(parameters, "LoG").get("sigma", [])) + bands
+            step = settings_of(parameters)["resampledPixelSpacing"]
         else:
             filters = self.settings.modalities[self.modality].filters
             images = 1 + len(filters.log_sigma_mm) + (8 * filters.wavelet_levels if filters.wavelet else 0)
@@ -115,6 +116,7 @@ class Job:
         view = sitk.GetArrayViewFromImage(self.mask)
         made_by = versions()
         image_key = caching.image_digest(self.image) if self.cache else ""
+        own_settings = self._own_settings() if self.cache else None
         for label in list(self.labels):
             result = results[label]
             box = self.boxes.get(label)
@@ -131,7 +133,7 @@ class Job:
                 inside = view[box] == label
                 start = tuple(part.start for part in box)
                 mask_key = caching.mask_digest(inside, start, self.mask)
-                self.keys[label] = caching.key_of(image_key, mask_key, self.modality, self._own_settings(), made_by)
+                self.keys[label] = caching.key_of(image_key, mask_key, self.modality, own_settings, made_by)
                 kept = self.cache.get(self.keys[label])
                 if kept is not None:
                     result.add(self.modality, kept)
@@ -146,8 +148,8 @@ class Job:
     def tasks(self, results: Mapping[int, Result]) -> Iterator[tuple[tuple[str, int], Task]]:
         """Yield what is to be computed; what cannot be is told to `results`."""
         if self.modality == "PET":
-            for label in self.labels:
-                yield ("PET", label), self._suv_task(label)
+            for label, features in self._suv_features():
+                results[label].add("PET", features)
         made = self._by_pyradiomics(results) if self.settings.preprocessing == "pyradiomics" else self._by_ibsi(results)
         for label, task in made:
             yield (self.modality, label), task
@@ -203,23 +205,26 @@ class Job:
         filled.CopyInformation(self.image)
         self.image = filled
 
-    def _suv_task(self, label: int) -> Task:
-        box = self.boxes[label]
-        own = lies_on(self.mask, self.image)
-        mask = self.mask if own else on_grid_of(self.mask, self.image)
-        boxes = self.boxes if own else boxes_of(mask, [label])
-        if label not in boxes:
-            return _Nothing()
-        box = boxes[label]
-        spacing = self.image.GetSpacing()[::-1]
-        margin = [int(np.ceil(10 / step)) for step in spacing]
-        view = sitk.GetArrayViewFromImage(self.image)
-        around = tuple(
-            slice(max(0, part.start - more), min(n, part.stop + more))
-            for part, more, n in zip(box, margin, view.shape, strict=True)
-        )
-        inside = sitk.GetArrayViewFromImage(mask)[around] == label
-        return _SuvTask(view[around].copy(), inside, spacing)
+    def _suv_features(self) -> Iterator[tuple[int, Features]]:
+        """Yield measurements on the PET's own voxels, the mask put on its grid where it has another."""
+        from fdglung.suv_peak import suv_peak
+
+        mask = on_grid_of(self.mask, self.image)
+        boxes = self.boxes if mask is self.mask else boxes_of(mask, self.labels)
+        suv, labels = sitk.GetArrayViewFromImage(self.image), sitk.GetArrayViewFromImage(mask)
+        z, y, x = self.image.GetSpacing()[::-1]
+        margin = [int(np.ceil(_PEAK_MARGIN_MM / step)) for step in (z, y, x)]
+        for label in self.labels:
+            if label in boxes:
+                around = padded(boxes[label], whole(suv), margin)
+                inside = labels[around] == label
+                values = suv[around][inside].astype(np.float64)
+                volume, mean = len(values) * z * y * x / 1000, float(values.mean())
+                peak, _ = suv_peak(suv[around], inside, (z, y, x))
+                yield (
+                    label,
+                    dict(zip(SUV_FEATURES, (float(values.max()), mean, peak, volume, mean * volume), strict=True)),
+                )
 
     def _by_pyradiomics(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
         parameters = self.settings.pyradiomics[self.modality]
@@ -266,34 +271,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@dataclass(frozen=True)
-class _SuvTask:
-    """Measurements on the PET's own voxels (z, y, x)."""
-
-    suv: NDArray[Any]
-    mask: NDArray[np.bool_]
-    spacing_mm: tuple[float, float, float]
-
-    def run(self) -> Features:
-        """Return `SUV_FEATURES`."""
-        from fdglung.suv_peak import suv_peak
-
-        values = self.suv[self.mask].astype(np.float64)
-        volume = len(values) * float(np.prod(self.spacing_mm)) / 1000
-        mean = float(values.mean())
-        peak, _ = suv_peak(self.suv, self.mask, self.spacing_mm)
-        return dict(zip(SUV_FEATURES, (float(values.max()), mean, peak, volume, mean * volume), strict=True))
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    """No work."""
-
-    def run(self) -> Features:
-        """Return nothing."""
-        return {}
 
 
 def _ordered(features: Iterable[str]) -> list[str]:

@@ -131,7 +131,7 @@ def shape(mask: Mask, spacing_mm: Sequence[float], *, wanted: Sequence[str] = ()
     """
     spacing = np.array(spacing_mm, float)
     framed = np.pad(mask, 1)
-    area, volume, longest = _mesh_measures(framed, spacing)
+    area, volume, longest = _mesh_measures(mask, spacing)
     least, minor, major = _eigenvalues(framed, spacing)
     features = {
         "Elongation": _root(minor / major) if minor >= 0 and major >= 0 else np.nan,
@@ -201,14 +201,17 @@ def only(features: Mapping[str, float], wanted: Sequence[str] | None) -> dict[st
 
 
 def _mesh_measures(mask: Mask, spacing: NDArray[np.float64]) -> tuple[float, float, Sequence[float]]:
-    """Return area, volume and diameters of the mesh; PyRadiomics' own code compares each vertex with each other."""
+    """Return area, volume and diameters of the mesh; PyRadiomics' own code compares each vertex with each other.
+
+    Its mesh has gaps where cells are ambiguous, so that the volume depends on the origin: a voxel before the box.
+    """
     if mask.sum() > _FEW_VOXELS:
         z, y, x = map(float, spacing)
         area, volume = area_and_volume(mask, (z, y, x))
         return area, volume, diameters(mask, (z, y, x))
     from radiomics import cShape
 
-    area, volume, longest = cShape.calculate_coefficients(mask, spacing)
+    area, volume, longest = cShape.calculate_coefficients(np.pad(mask, 1), spacing)
     return area, volume, longest
 
 

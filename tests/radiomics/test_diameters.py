@@ -48,3 +48,19 @@ def test_the_diameters_of_a_bar_are_its_sides():
     assert in_slice == pytest.approx(np.hypot(5, 1))
     assert in_sagittal == pytest.approx(2.0)
     assert in_space == pytest.approx(np.hypot(5, 1))
+
+
+def test_the_shape_of_a_large_lesion_is_pyradiomics_own_also_where_its_mesh_has_gaps():
+    import SimpleITK as sitk
+    from radiomics import shape as pyradiomics_shape
+
+    from fdglung.radiomics import pyradiomics_classes
+
+    rng = np.random.default_rng(5)
+    mask = rng.random((20, 22, 24)) < 0.6
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    image.SetSpacing((0.9, 1.1, 3.0))
+    truth = pyradiomics_shape.RadiomicsShape(image, image).execute()
+    assert mask.sum() > pyradiomics_classes._FEW_VOXELS
+    found = pyradiomics_classes.shape(mask, (3.0, 1.1, 0.9))
+    assert found == pytest.approx({name: float(value) for name, value in truth.items()}, rel=1e-9)
