@@ -22,7 +22,7 @@ from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_placing import boxes_of, lies_on, on_grid_of, settings_of
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
 from fdglung.radiomics.tables import SUV_MEANINGS
-from fdglung.radiomics.tasks import Features, Outcome, Task
+from fdglung.radiomics.tasks import Features, Outcome, Task, reason
 
 BACKGROUND: Mapping[str, float] = {"PET": 0.0, "CT": -1000.0}
 """What stands for a voxel that is no finite number, outside lesions: no uptake, and air."""
@@ -244,8 +244,8 @@ class Job:
         for label in self.labels:
             try:
                 prepared[label] = prepare(self.image, self._one_mask(label), settings)
-            except FdglungError as error:
-                results[label].add(self.modality, error.problem)
+            except (FdglungError, RuntimeError, ValueError) as error:
+                results[label].add(self.modality, reason(error))
         filtered = ibsi_mode.filtered_images(self.image, list(prepared.values()), settings)
         for (label, one), responses in zip(prepared.items(), filtered, strict=True):
             for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
@@ -288,9 +288,8 @@ def _ordered(features: Iterable[str]) -> list[str]:
 
 def _with_code(name: str) -> str:
     """Return a feature's name with IBSI's code behind it, where it has IBSI's tag."""
-    image, _, tag = name.partition("_")
-    known = code_of(tag)
-    return name if known is None or image in ("suv", "mtv", "tlg") else f"{name}_{known.code}"
+    known = code_of(name.partition("_")[2])
+    return name if known is None else f"{name}_{known.code}"
 
 
 def _volume(box: Box) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from fdglung.errors import InputError
+from fdglung.errors import InputError, ParameterError
 from fdglung.radiomics import pyradiomics_classes as classes
 from fdglung.radiomics.filters import Array, Box, laplacian_of_gaussian, padded, relative, wavelet_bands
 from fdglung.radiomics.pyradiomics_placing import Mask, Placed, place, settings_of
@@ -29,6 +29,9 @@ CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "sh
 
 _POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
 _LOCAL = {"Gradient", "LBP2D"}
+
+_MOST_LEVELS = 3000
+"""Co-occurrence matrices of so many grey levels take 1 GB; PyRadiomics would go on until memory ends."""
 
 _VOXELS_AT_ONCE = 300_000
 """Of a lesion's images in one task."""
@@ -236,6 +239,7 @@ def response_features(
     settings = response.settings
     values = response.values[mask]
     levels = classes.grey_levels(values, bin_width=settings.get("binWidth", 25), bin_count=settings.get("binCount"))
+    _check_levels(levels, response.name)
     image = np.zeros(mask.shape, np.int32)
     image[mask] = levels
     found: Features = {}
@@ -284,6 +288,16 @@ def shape_features(mask: Mask, spacing_mm: tuple[float, float, float], parameter
             flat = classes.shape_2d(mask.squeeze(axis), spacing, wanted=names or ())
             found |= {f"original_shape2D_{name}": value for name, value in classes.only(flat, names).items()}
     return found
+
+
+def _check_levels(levels: NDArray[np.int32], name: str) -> None:
+    count = int(np.count_nonzero(np.bincount(levels)))
+    if count > _MOST_LEVELS:
+        raise ParameterError(
+            f"The {name} image has {count} grey levels; matrices of more than {_MOST_LEVELS} are not made",
+            attribute="binWidth",
+            remedy="Widen it, or give binCount",
+        )
 
 
 def _wavelets(placed: Placed, settings: Mapping[str, Any]) -> dict[str, Array]:

@@ -109,10 +109,15 @@ def outcome_of(task: Task) -> Outcome:
     """Run a task; whatever goes wrong with it is told and harms no other."""
     try:
         return task.run()
-    except FdglungError as error:
-        return error.problem
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return reason(error)
+
+
+def reason(error: Exception) -> str:
+    """Return what was wrong, in one line."""
+    if isinstance(error, FdglungError):
+        return error.problem
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def usable_cores() -> int:

@@ -59,13 +59,14 @@ def test_the_settings_beside_a_table_give_the_same_table(files, tmp_path):
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
-def test_a_pyradiomics_parameter_file_gives_its_names(files, tmp_path):
-    (tmp_path / "params.yaml").write_text(
-        "setting: {binWidth: 0.5}\nimageType: {Original: {}}\nfeatureClass: {glcm: }\n"
-    )
+def test_pyradiomics_parameter_files_give_its_names(files, tmp_path):
+    for name, width in (("pet", 0.5), ("ct", 25)):
+        parameters = {"setting": {"binWidth": width}, "imageType": {"Original": {}}, "featureClass": {"glcm": None}}
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(parameters))
     given = arguments(files, tmp_path / "features.parquet", "--ct", str(files / "CT.nii.gz"))
     where = given.index("--settings")
-    given[where : where + 2] = ["--pyradiomics", str(tmp_path / "params.yaml")]
+    both = ["--pyradiomics", str(tmp_path / "pet.yaml"), "--pyradiomics-ct", str(tmp_path / "ct.yaml")]
+    given[where : where + 2] = both
     assert cli.main(given) == 0
     names = read_table(tmp_path / "features.parquet").names
     assert "PET_original_glcm_Idmn" in names

@@ -134,6 +134,13 @@ def test_a_lesion_outside_the_ct_says_so_and_keeps_its_pet(images):
     assert row(found, cases.LITRE).status == "ok"
 
 
+def test_bins_far_too_narrow_are_told_before_memory_ends(images):
+    narrow = from_pyradiomics({"setting": {"binWidth": 0.0005}, "imageType": {"Original": {}}})
+    found = extract({"PET": images["PET"]}, cases.mask(), narrow, labels=[cases.FLAT, cases.LITRE], workers=1)
+    assert "grey levels" in row(found, cases.LITRE).status
+    assert row(found, cases.FLAT).status == "ok"
+
+
 def test_a_label_that_is_not_there_fails_alone(images):
     found = extract(images, cases.mask(), SETTINGS, labels=[cases.PLAIN, 40], workers=1)
     assert row(found, 40).status == "PET: The mask does not hold the lesion; CT: The mask does not hold the lesion"
