@@ -17,8 +17,9 @@ import argparse
 import json
 import logging
 import math
+import multiprocessing
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -218,11 +219,13 @@ def memory_of(patient: Patient, options: argparse.Namespace) -> float:
 
 
 def print_memory(patient: Patient, settings: RadiomicsSettings, count: int | None) -> int:
-    """Extract a patient and print the peak memory in MB, that of each worker taken as that of the largest."""
+    """Extract a patient and print the peak memory in MB of this process and its workers, summed."""
     with Workers(count) as workers:
         extract(patient.images, patient.masks, settings, workers=workers)
-    own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print((own + largest * (workers.count - 1)) / 1024)
+        # Resource usage would count what the parent of this process held when it started it.
+        pids = ["self", *(str(child.pid) for child in multiprocessing.active_children())]
+        statuses = [Path(f"/proc/{pid}/status").read_text(encoding="utf-8") for pid in pids]
+    print(sum(int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) for status in statuses) / 1024)
     return 0
 
 
