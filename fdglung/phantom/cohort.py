@@ -123,11 +123,16 @@ def make_one(
             grid_mm=recipe.grid_mm,
             progress=progress,
         )
+        tell = None if progress is None else _last_tenth(progress)
         if recipe.format == "dicom":
-            fill_dicom(study, temporary, quirks=recipe.quirks)
+            fill_dicom(study, temporary, quirks=recipe.quirks, progress=tell)
         else:
-            fill_nifti(study, temporary)
+            fill_nifti(study, temporary, progress=tell)
         (temporary / RECORD).write_text(_json(record(recipe, study)), encoding="utf-8")
+
+
+def _last_tenth(progress: Progress) -> Progress:
+    return lambda text, fraction: progress(text, 0.9 + 0.1 * fraction)
 
 
 def _synthesis() -> Maker:
@@ -245,7 +250,10 @@ def _make(
         return
     # processes are started anew: a fork would copy the threads of torch and ITK in whatever state they are
     others = set(active_children())
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ready_worker) as pool:
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_ready_worker, initargs=(threads,)
+    ) as pool:
         try:
             waiting = {pool.submit(_attempt, recipe, folder, make_study): recipe for recipe in recipes}
             for index, future in enumerate(as_completed(waiting), start=1):
@@ -262,8 +270,10 @@ def _make(
             raise
 
 
-def _ready_worker() -> None:
-    """Let a worker that is told to stop leave the study it is at, which removes what it has written of it."""
+def _ready_worker(threads: int) -> None:
+    """Give a worker its share of the cores; let it, told to stop, leave and remove the study that it is at."""
+    # torch reads it when a study first needs it
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
 

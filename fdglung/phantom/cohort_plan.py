@@ -14,12 +14,16 @@ import numpy as np
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
+from fdglung.phantom.lesions.drawing import check_overlap
 from fdglung.phantom.scanner.catalogue import SCANNERS
 from fdglung.phantom.study import LesionClass
 
 Region = Literal["thorax", "trunk"]
 Format = Literal["dicom", "nifti"]
 Split = Literal["train", "validation", "internal_test", "external"]
+
+GRID_MM = (1.5, 6.0)
+"""Least and greatest `Cohort.grid_mm`: those of `fdglung.phantom.synthesis.make_study`."""
 
 EXAMPLE = """\
 # A cohort of synthetic PET/CT studies: fdglung phantom OUT --cohort study.yaml
@@ -29,11 +33,11 @@ seed: 0
 region: thorax            # thorax or trunk (neck to upper thigh)
 format: nifti             # dicom or nifti (with datalist.json for MONAI)
 classes: {lymphoma: 1, lung_cancer: 1, benign: 1, metastasis: 1}
-overlap: 0.1              # how far the classes resemble each other: 0 apart, 1 alike
+overlap: 0.1              # share of patients whose disease looks like another class's: 0 to below 1
 splits: {train: 0.6, validation: 0.1, internal_test: 0.15, external: 0.15}
 scanners: {siemens_mct: 1, siemens_vision: 1, ge_st: 1, ge_690: 1, ge_mi: 1, united_umi550: 1, united_umi780: 1}
 external_scanners: {philips_ingenuity: 1, philips_vereos: 1}   # of the external split alone
-tracers: {fdg: 1}         # fdg, psma, dotatate, fapi
+tracers: {fdg: 1}         # fdg, psma_11, psma_1007, dotatate, fapi
 dose_factors: {1: 1}      # counts of the injected dose divided by 1, 2, 5, 10 ...
 grid_mm: null             # a number: CT and PET both on one grid of that spacing, for training
 with_nac: false           # also a PET without attenuation correction
@@ -65,7 +69,7 @@ class Cohort:
     classes
         Shares of the four groups.
     overlap
-        How far the groups resemble each other, from 0 to 1.
+        Share of patients whose disease looks like another group's: 0 to below 1.
     splits
         Shares of train, validation, internal_test and external.
     scanners, external_scanners
@@ -75,7 +79,7 @@ class Cohort:
     dose_factors
         Shares of the factors by which counts are lowered; the factors are the keys.
     grid_mm
-        Spacing of one grid for CT and PET; None for the scanner's own grids.
+        Spacing of one grid for CT and PET in mm, within `GRID_MM`; None for the scanner's own grids.
     with_nac
         Whether a PET without attenuation correction is made too.
     quirk_share
@@ -115,8 +119,9 @@ class Cohort:
                 raise _refuse(key, getattr(self, key), " or ".join(choices))
         for key in ("overlap", "quirk_share"):
             object.__setattr__(self, key, _number(key, getattr(self, key), 0, 1))
+        check_overlap(self.overlap)
         if self.grid_mm is not None:
-            object.__setattr__(self, "grid_mm", _number("grid_mm", self.grid_mm, 1, 10))
+            object.__setattr__(self, "grid_mm", _number("grid_mm", self.grid_mm, *GRID_MM))
         if not isinstance(self.with_nac, bool):
             raise _refuse("with_nac", self.with_nac, "true or false")
         for key, known in _known_shares().items():
@@ -256,14 +261,14 @@ def hashed(document: object) -> str:
 
 
 def _known_shares() -> dict[str, Sequence[str] | None]:
-    from fdglung.phantom.writer.tracers import TRACER_KEYS
+    from fdglung.phantom.tracers import TRACERS
 
     return {
         "classes": tuple(LesionClass),
         "splits": get_args(Split),
         "scanners": tuple(SCANNERS),
         "external_scanners": tuple(SCANNERS),
-        "tracers": TRACER_KEYS,
+        "tracers": tuple(TRACERS),
         "dose_factors": None,
     }
 

@@ -86,6 +86,7 @@ def _study_row(recipe: StudyRecipe, truth: Truth) -> dict[str, object]:
         "ct_mas": acquisition.ct_mas,
         "ct_kernel": acquisition.ct_kernel,
         "ct_contrast": acquisition.ct_contrast,
+        "ct_slice_mm": acquisition.ct_slice_mm,
         "sex": subject.sex,
         "age_years": subject.age_years,
         "height_cm": subject.height_cm,

@@ -14,9 +14,7 @@ from fdglung.phantom.subject import Subject
 Contrast = Literal["none", "portal"]
 
 
-def draw_ct_numbers(
-    rng: np.random.Generator, subject: Subject, *, contrast: Contrast = "none", vessel_share: float | None = None
-) -> dict[Tissue, float]:
+def draw_ct_numbers(rng: np.random.Generator, subject: Subject, *, contrast: Contrast = "none") -> dict[Tissue, float]:
     """Draw the CT number of every tissue of a subject.
 
     Parameters
@@ -27,19 +25,17 @@ def draw_ct_numbers(
         Age lowers bone and glands, body mass index makes a fatty liver likely, breath empties or fills the lungs.
     contrast
         "none", or "portal" for about 70 s after an injection of contrast medium.
-    vessel_share
-        Share of the lungs' volume that painted vessels take; None for `lung_vessel_share` of the breath.
 
     Returns
     -------
     dict
         HU by tissue, one number for each. That of `Tissue.LUNG` is without vessels: mixed with blood by
-        `vessel_share` it makes the CT number of the whole lung, see `whole_lung_hu`.
+        `lung_vessel_share` it makes the CT number of the whole lung, see `whole_lung_hu`.
 
     Raises
     ------
     ParameterError
-        An unknown `contrast`, or a `vessel_share` that is not from 0 to 0.5.
+        An unknown `contrast`.
 
     Notes
     -----
@@ -51,13 +47,7 @@ def draw_ct_numbers(
     """
     if contrast not in ("none", "portal"):
         raise ParameterError(f"contrast is {contrast!r}", attribute="contrast", remedy="Give 'none' or 'portal'")
-    share = lung_vessel_share(subject.breath) if vessel_share is None else vessel_share
-    if not 0 <= share <= 0.5:
-        raise ParameterError(
-            f"vessel_share is {share}, outside its range",
-            attribute="vessel_share",
-            remedy="Give a number from 0 to 0.5",
-        )
+    share = lung_vessel_share(subject.breath)
     hu = {}
     for tissue in Tissue:
         mean, sd = _NATIVE[tissue]
@@ -100,15 +90,6 @@ def lung_vessel_share(breath: float) -> float:
     to 4.3 % at deep inspiration. The 8 % are a round figure.
     """
     return 0.08 * (1000 + whole_lung_hu(breath)) / (1000 + whole_lung_hu(0.35))
-
-
-def lung_gradient_hu(breath: float) -> float:
-    """How much denser lung is at the back than at the front, in HU, in a supine subject: 180 at rest, 60 deep inspired.
-
-    Up to 200 HU at the lung's base at rest and less on inspiration (J Comput Assist Tomogr 1979;3:740); the line
-    between is a round figure.
-    """
-    return float(np.clip(180 - 120 * (breath - 0.35) / 0.55, 30, 220))
 
 
 def _aged(hu: dict[Tissue, float], age: float) -> dict[Tissue, float]:

@@ -26,27 +26,27 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Variants of FDG and their values; the other tracers have none."""
 
-SEGMENTS: Mapping[Tissue, int] = MappingProxyType(
-    {Tissue.LEFT_VENTRICLE_WALL: 17, Tissue.COLON_WALL: 8, Tissue.SMALL_BOWEL: 10}
-)
-"""Tissues whose uptake goes by segments, and how many: the 17 of the AHA (10.1161/hc0402.102975), caecum to rectum,
-and jejunum to ileum."""
-
 
 def check_variants(variants: Mapping[str, str], tracer: str) -> dict[str, str]:
     """Return the variants asked for; raise ParameterError where a name or a value is unknown or not FDG's."""
+    if not isinstance(variants, Mapping):
+        raise ParameterError(
+            f"uptake_variants is {variants!r}", attribute="uptake_variants", remedy="Give values by name, or None"
+        )
     for name, value in variants.items():
         if tracer != "fdg":
             raise ParameterError(
-                f"{name} is a variant of FDG, not of {tracer}", attribute="variants", remedy="Give no variants"
+                f"{name} is a variant of FDG, not of {tracer}",
+                attribute="uptake_variants",
+                remedy="Give no variants",
             )
         if name not in VARIANTS:
             raise ParameterError(
-                f"{name!r} is no variant", attribute="variants", remedy=f"Give any of {', '.join(VARIANTS)}"
+                f"{name!r} is no variant", attribute="uptake_variants", remedy=f"Give any of {', '.join(VARIANTS)}"
             )
         if value not in VARIANTS[name]:
             raise ParameterError(
-                f"{name} is {value!r}", attribute="variants", remedy=f"Give one of {', '.join(VARIANTS[name])}"
+                f"{name} is {value!r}", attribute="uptake_variants", remedy=f"Give one of {', '.join(VARIANTS[name])}"
             )
     return dict(variants)
 
@@ -127,29 +127,6 @@ def apply_variants(rng: np.random.Generator, suv: dict[Tissue, float], variants:
         suv[Tissue.THYMUS] = rebound
 
 
-def draw_segments(rng: np.random.Generator, variants: Mapping[str, str]) -> dict[Tissue, tuple[float, ...]]:
-    """Draw factors by segment; patchy myocardium is hot in the lateral wall in most, anywhere in the others."""
-    spreads = {
-        Tissue.LEFT_VENTRICLE_WALL: {"patchy": 0.3, "full": 0.12}.get(variants.get("myocardium", ""), 0.08),
-        Tissue.COLON_WALL: 0.35,
-        Tissue.SMALL_BOWEL: 0.3,
-    }
-    result = {}
-    for tissue, count in SEGMENTS.items():
-        factors = np.exp(spreads[tissue] * np.clip(rng.standard_normal(count), -2.2, 2.2))
-        if tissue is Tissue.LEFT_VENTRICLE_WALL:
-            lateral, scattered = rng.random() < 0.65, rng.random(count) < 0.35
-            if variants.get("myocardium") == "patchy":
-                hot = np.isin(np.arange(1, count + 1), _LATERAL) if lateral else scattered
-                factors *= np.where(hot, 2.4, 0.7)
-        result[tissue] = tuple(float(value) for value in factors / factors.mean())
-    return result
-
-
 def _choose(rng: np.random.Generator, name: str, weights: tuple[float, ...]) -> str:
     shares = np.cumsum(weights) / sum(weights)
     return VARIANTS[name][int(np.searchsorted(shares, rng.random(), side="right"))]
-
-
-_LATERAL = (5, 6, 11, 12, 16)
-"""Segments of the AHA's model in the lateral wall."""

@@ -93,8 +93,8 @@ class BodyFrame:
         c = np.atleast_2d(np.asarray(points, np.float64))
         p = c.copy()
         for _ in range(30):
-            level = c[:, 2] - self._bend(p)[:, 2]
             aim = c - self._bend(p)
+            level = aim[:, 2]
             new = np.stack(
                 [aim[:, 0] * self._x_scale(level), aim[:, 1] * self._y_scale(level), level * self._z_scale],
                 axis=1,

@@ -17,7 +17,6 @@ REGIONS_MM: dict[str, tuple[float, float]] = {"thorax": (-232.0, 128.0), "trunk"
 
 CT_FIELD_MM = 500.0
 CT_MATRIX = 512
-CT_SLICE_MM = 3.0
 ACTIVITY_MM = 2.5
 ACTIVITY_FIELD_MM = (560.0, 400.0)
 """Extent across and from front to back of what can hold activity: a large adult with the arms down."""
@@ -35,7 +34,12 @@ class Grids:
 
 
 def study_grids(
-    region: Region, frame: BodyFrame, reconstruction: Reconstruction, *, training_mm: float | None = None
+    region: Region,
+    frame: BodyFrame,
+    reconstruction: Reconstruction,
+    *,
+    ct_slice_mm: float = 3.0,
+    training_mm: float | None = None,
 ) -> Grids:
     """Lay the grids of a study over a region of a body.
 
@@ -47,6 +51,8 @@ def study_grids(
         Carries the region's ends to the patient.
     reconstruction
         Gives the PET's matrix and voxels.
+    ct_slice_mm
+        Of the CT's slices, which touch one another.
     training_mm
         One cubic grid of this spacing for all three, over 480 x 360 mm; None for the scanner's grids.
 
@@ -57,7 +63,7 @@ def study_grids(
         grid = _centred((across, deep), (training_mm, training_mm), training_mm, low, high)
         return Grids(grid, grid, grid)
     pixel = CT_FIELD_MM / CT_MATRIX
-    ct = _centred((CT_MATRIX, CT_MATRIX), (pixel, pixel), CT_SLICE_MM, low, high)
+    ct = _centred((CT_MATRIX, CT_MATRIX), (pixel, pixel), ct_slice_mm, low, high)
     pixel, slice_mm = reconstruction.voxel_mm
     pet = _centred((reconstruction.matrix, reconstruction.matrix), (pixel, pixel), slice_mm, low, high)
     across, deep = (round(field / ACTIVITY_MM) for field in ACTIVITY_FIELD_MM)

@@ -9,6 +9,8 @@ from typing import Literal
 
 import SimpleITK as sitk
 
+from fdglung.phantom.ct_numbers import Contrast
+from fdglung.phantom.scanner.ct import Kernel
 from fdglung.phantom.subject import Subject
 
 
@@ -84,8 +86,8 @@ class Acquisition:
         Time a bed position.
     dose_factor
         Counts are those of the injected dose divided by this.
-    ct_mas, ct_kernel, ct_contrast
-        Tube current and time, reconstruction kernel, contrast medium's phase.
+    ct_mas, ct_kernel, ct_contrast, ct_slice_mm
+        Tube current and time, reconstruction kernel, contrast medium's phase, slice thickness.
 
     """
 
@@ -98,8 +100,9 @@ class Acquisition:
     bed_seconds: float
     dose_factor: float = 1.0
     ct_mas: float = 50.0
-    ct_kernel: Literal["soft", "lung"] = "soft"
-    ct_contrast: Literal["none", "portal"] = "none"
+    ct_kernel: Kernel = "soft"
+    ct_contrast: Contrast = "none"
+    ct_slice_mm: float = 3.0
 
 
 @dataclass(frozen=True)

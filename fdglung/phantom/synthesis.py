@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Literal, cast
@@ -15,10 +16,11 @@ from scipy import ndimage
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
-from fdglung.phantom.acquisition import Contrast, Kernel, draw_acquisition, draw_scanner
-from fdglung.phantom.anatomy import bronchi, parts
-from fdglung.phantom.anatomy.solids import noise as noise_field
-from fdglung.phantom.ct_numbers import draw_ct_numbers
+from fdglung.phantom.acquisition import draw_acquisition, draw_scanner
+from fdglung.phantom.anatomy import bronchi, cavities, parts
+from fdglung.phantom.anatomy.heart import long_axis
+from fdglung.phantom.ct_numbers import Contrast, draw_ct_numbers
+from fdglung.phantom.fdg_variants import check_variants
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
 from fdglung.phantom.inflation import carried, displacement
@@ -32,10 +34,11 @@ from fdglung.phantom.lesions import (
     render_fine,
     true_lesion,
 )
-from fdglung.phantom.organs import Organ, Tissue
+from fdglung.phantom.myocardium import wall_factor
+from fdglung.phantom.organs import LOBES, Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
 from fdglung.phantom.scanner import pet
-from fdglung.phantom.scanner.ct import scan_ct
+from fdglung.phantom.scanner.ct import Kernel, scan_ct
 from fdglung.phantom.scanner.mismatch import mismatched_activity
 from fdglung.phantom.scanner.motion import breathe, draw_breathing
 from fdglung.phantom.scanner.noise import Noise
@@ -43,7 +46,7 @@ from fdglung.phantom.shapes import Array, Grid
 from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy, TrueLesion
 from fdglung.phantom.subject import Subject, draw_subject
 from fdglung.phantom.tracers import TRACERS
-from fdglung.phantom.uptake import Uptake, draw_uptake
+from fdglung.phantom.uptake import Uptake, draw_uptake, time_factor
 
 Progress = Callable[[str, float], None]
 
@@ -51,30 +54,17 @@ MEAN_BREATH = 0.35
 """Lung inflation about which the PET is breathed freely, on average over subjects."""
 
 _METAL_HU = 2500.0
-_OUTSIDE = (
-    0,
+_TRAINING_LATTICE_MM = 4.0
+_FIXED = (
     Organ.MUSCLE,
-    Organ.SKIN,
-    Organ.FAT,
-    Organ.BREASTS,
     Organ.VERTEBRAE,
     Organ.SPINAL_CORD,
     Organ.RIBS,
     Organ.STERNUM,
-    Organ.SCAPULAE,
-    Organ.CLAVICLES,
-    Organ.HUMERI,
     Organ.HIP_BONES,
     Organ.SACRUM,
-    Organ.FEMORA,
-    Organ.SKULL,
-    Organ.BRAIN,
-    Organ.PAROTID_GLANDS,
-    Organ.SUBMANDIBULAR_GLANDS,
-    Organ.THYROID,
-    Organ.TESTES,
 )
-"""What breathing does not move."""
+"""What breathing does not move, though a cavity's bounds may take some of it in."""
 
 
 def make_study(
@@ -88,10 +78,13 @@ def make_study(
     scanner: str | None = None,
     reconstruction: str | None = None,
     tracer: str = "fdg",
+    uptake_s: float | None = None,
+    uptake_variants: Mapping[str, str] | None = None,
     dose_factor: float = 1.0,
     ct_mas: float | None = None,
     ct_kernel: Kernel | None = None,
     ct_contrast: Contrast | None = None,
+    ct_slice_mm: float | None = None,
     with_nac: bool = False,
     grid_mm: float | None = None,
     tier: Literal["bulk", "reference"] = "bulk",
@@ -117,9 +110,14 @@ def make_study(
         Key of `SCANNERS` and name of one of its reconstructions; None draws them.
     tracer
         Key of `TRACERS`.
+    uptake_s
+        Seconds from injection to scan, 1,200 to 14,400; None draws it.
+    uptake_variants
+        Of FDG, by name (`fdglung.phantom.fdg_variants.VARIANTS`): myocardium, bowel, brown fat and the like; those
+        that are not given are drawn.
     dose_factor
         Counts are those of the injected dose divided by this: 1, 2, 5, 10, 20, 50 or 100, or anything from 1 to 1000.
-    ct_mas, ct_kernel, ct_contrast
+    ct_mas, ct_kernel, ct_contrast, ct_slice_mm
         Of the CT; None draws them.
     with_nac
         Make the PET without attenuation correction as well.
@@ -141,8 +139,26 @@ def make_study(
 
     """
     tell = progress or (lambda text, fraction: None)
-    given: dict[str, Any] = {name: value for name, value in locals().items() if name not in ("progress", "tell")}
     _check(seed, region, lesion_class, grid_mm, tier)
+    arguments: dict[str, object] = {
+        "seed": int(seed),
+        "region": region,
+        "lesion_class": None if lesion_class is None else LesionClass(lesion_class).value,
+        "overlap": overlap,
+        "scanner": scanner,
+        "reconstruction": reconstruction,
+        "tracer": tracer,
+        "uptake_s": uptake_s,
+        "uptake_variants": None if uptake_variants is None else check_variants(uptake_variants, tracer),
+        "dose_factor": dose_factor,
+        "ct_mas": ct_mas,
+        "ct_kernel": ct_kernel,
+        "ct_contrast": ct_contrast,
+        "ct_slice_mm": ct_slice_mm,
+        "with_nac": with_nac,
+        "grid_mm": grid_mm,
+        "tier": tier,
+    }
     person = draw_subject(_rng(seed, 1)) if subject is None else subject
     machine, method = draw_scanner(_rng(seed, 2), scanner, reconstruction)
     acquisition = draw_acquisition(
@@ -151,45 +167,56 @@ def make_study(
         machine,
         method,
         tracer=tracer,
+        uptake_s=uptake_s,
         dose_factor=dose_factor,
         ct_mas=ct_mas,
         ct_kernel=ct_kernel,
         ct_contrast=ct_contrast,
+        ct_slice_mm=ct_slice_mm,
     )
-    uptake_s = (acquisition.started - acquisition.injected).total_seconds()
+    waited_s = (acquisition.started - acquisition.injected).total_seconds()
     group = draw_class(_rng(seed, 4)) if lesion_class is None else LesionClass(lesion_class)
-    disease = draw_disease(_rng(seed, 5), group, overlap=overlap)
+    disease = draw_disease(_rng(seed, 5), group, overlap=overlap, tracer=tracer)
+    rise = time_factor("tumour", waited_s, tracer=tracer)
     breath = float(np.clip(_rng(seed, 6).normal(MEAN_BREATH, 0.05), 0.2, 0.5))
-    hu = draw_ct_numbers(_rng(seed, 7), person, contrast=acquisition.ct_contrast)
-    uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_s=uptake_s)
+    # the PET's lung is denser than the CT's at deeper breath
+    hu, pet_hu = (
+        draw_ct_numbers(_rng(seed, 7), replace(person, breath=each), contrast=acquisition.ct_contrast)
+        for each in (person.breath, breath)
+    )
+    uptake = draw_uptake(_rng(seed, 8), person, tracer=tracer, uptake_variants=uptake_variants, uptake_s=waited_s)
     in_pet, in_ct = BodyFrame(person, breath), BodyFrame(person, person.breath)
-    grids = study_grids(region, in_pet, method, training_mm=grid_mm)
+    grids = study_grids(region, in_pet, method, ct_slice_mm=acquisition.ct_slice_mm, training_mm=grid_mm)
 
     tell("painting the body", 0.02)
     with ThreadPoolExecutor(1) as other:
         waiting = None
         if grid_mm is None:
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
-        avid = _patchy(parts(person, in_pet), uptake, _rng(seed, 14))
-        active = rasterise(avid, in_pet, grids.activity, hu=hu, suv=uptake.suv, organs=True)
+        lattice_mm = 3.0 if grid_mm is None else _TRAINING_LATTICE_MM
+        avid = _avid(person, in_pet, uptake)
+        active = rasterise(avid, in_pet, grids.activity, hu=pet_hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
     tell("placing lesions", 0.5)
     organs = _image(active.organs, grids.activity)
     tree = bronchi(person, in_pet)
     placed = place_lesions(
-        disease.plans if lesions is None else (),
+        [replace(plan, suv_max=rise * plan.suv_max) for plan in disease.plans] if lesions is None else (),
         organs=organs,
         rng=_rng(seed, 9),
         bronchi=np.stack([in_pet.to_patient(in_pet.moved(p)) for p in (tree.starts, tree.stops)], axis=1),
         bronchi_radii_mm=tree.radii,
         given=() if lesions is None else lesions,
     )
-    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, f"{__version__} {given}")
-    moving = _moving(active, grids.activity)
-    if waiting is not None:
-        still = waiting.result()
-        ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
+    moving = _moving(active, person, in_pet, grids.activity)
+    # before lesions are painted: a warp would stretch them, and lesions do not stretch with the breath
+    if waiting is None:
+        still = _inflated(active, grids.ct, in_pet, in_ct, moving)
+        inside = np.isin(cast(npt.NDArray[np.uint8], still.organs), LOBES)
+        cast(Array, still.hu)[inside] += np.float32(hu[Tissue.LUNG] - pet_hu[Tissue.LUNG])
     else:
-        still, ct_lesion_mask = _inflated(active, lesion_mask, grids.ct, in_pet, in_ct, moving)
+        still = waiting.result()
+    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
+    ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
@@ -201,10 +228,9 @@ def make_study(
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
     moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
-    body = _image(active.hu, grids.activity)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
-        uptake_s=uptake_s,
+        uptake_s=waited_s,
         bed_seconds=acquisition.bed_seconds,
         weight_kg=person.weight_kg,
         dose_factor=acquisition.dose_factor,
@@ -244,9 +270,8 @@ def make_study(
         ct_organs=ct_organs,
         parameters={
             "made_by": f"fdglung {__version__} make_study",
-            **{name: value for name, value in given.items() if name not in ("subject", "lesions")},
+            **arguments,
             "lesion_class": disease.lesion_class.value,
-            "overlap": overlap,
             "pet_breath": round(breath, 4),
             "uptake_variants": dict(uptake.variants),
             "breathing_dome_mm": round(float(max(breathing.shifts_mm)), 2),
@@ -273,17 +298,22 @@ def _rng(seed: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose])
 
 
-def _patchy(body: Iterable[Part | Tubes], uptake: Uptake, rng: np.random.Generator) -> Iterator[Part | Tubes]:
-    """Let the left ventricle's uptake vary along its wall as much as its segments do."""
-    wall = Tissue.LEFT_VENTRICLE_WALL
-    spread = np.float32(np.std(uptake.segments.get(wall, (1.0,))))
-    wave = noise_field(rng, wavelength_mm=(35, 35, 35))
+def _entropy(person: Subject, arguments: dict[str, object]) -> str:
+    """Say in plain words, the same in every process, what a study is made from."""
+    return json.dumps([__version__, vars(person) | {"finds": sorted(person.finds)}, arguments], sort_keys=True)
+
+
+def _avid(person: Subject, frame: BodyFrame, uptake: Uptake) -> Iterator[Part | Tubes]:
+    """Yield the parts of a body, the left ventricle's wall with its uptake by segment."""
+    in_heart = wall_factor(uptake.heart_segments, *long_axis(person))
 
     def factor(x: Array, y: Array, z: Array) -> Array:
-        return np.maximum(1 + spread * wave(x, y, z), np.float32(0.1))
+        return in_heart(x, y, frame.organ_z(z))
 
-    for part in body:
-        yield replace(part, suv_factor=factor) if isinstance(part, Part) and part.tissue == wall else part
+    for part in parts(person, frame):
+        if isinstance(part, Part) and part.tissue == Tissue.LEFT_VENTRICLE_WALL:
+            part = replace(part, suv_factor=factor)
+        yield part
 
 
 def _paint_in_pet(
@@ -297,7 +327,8 @@ def _paint_in_pet(
         rendered = render(lesion, grids.activity, confine=confine)
         rendered.paint_pet(cast(Array, active.suv))
         rendered.paint_ct(cast(Array, active.hu))
-        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, str(label)])
+        place = json.dumps([label, lesion.centre_mm, lesion.radius_mm])
+        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, place])
         truth.append(true_lesion(lesion, render_fine(lesion, confine=confine), label, uid))
         rendered = render(lesion, grids.pet, confine=confine)
         _label(labels, rendered.window, rendered.coverage, label)
@@ -320,15 +351,12 @@ def _paint_in_ct(
     return _image(labels, grid)
 
 
-def _inflated(
-    active: Volumes, lesion_mask: sitk.Image, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array
-) -> tuple[Volumes, sitk.Image]:
-    """Carry what was painted at the breath of the PET, lesions included, to that of the CT."""
+def _inflated(active: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array) -> Volumes:
+    """Carry the body painted at the breath of the PET to that of the CT."""
     transform = displacement(in_pet, in_ct, grid, moving)
     hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
     organs = carried(_image(active.organs, grid), transform)
-    still = Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
-    return still, carried(lesion_mask, transform)
+    return Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
 
 
 def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
@@ -345,7 +373,7 @@ def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.rando
         grid.spacing_mm,
         mas=acquisition.ct_mas,
         kernel=acquisition.ct_kernel,
-        slice_mm=grid.spacing_mm[2],
+        slice_mm=max(acquisition.ct_slice_mm, grid.spacing_mm[2]),
         rng=rng,
         metal=metal if metal.any() else None,
         field_mm=CT_FIELD_MM,
@@ -355,13 +383,15 @@ def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.rando
 
 def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
     dome = frame.to_patient(frame.moved([(-72.0, -8.0, -88.0)]))[0, 2]
-    apex, pelvis = (frame.to_patient([(0.0, 0.0, z)])[0, 2] for z in (115.0, -480.0))
+    apex, pelvis = (frame.to_patient([(0.0, 0.0, z)])[0, 2] for z in (88.0, -480.0))
     return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
 
 
-def _moving(active: Volumes, grid: Grid) -> Array:
-    """Mark, with a soft edge, what breathing moves: the inside of chest and abdomen."""
-    inner = ~np.isin(cast(npt.NDArray[np.uint8], active.organs), _OUTSIDE)
+def _moving(active: Volumes, person: Subject, frame: BodyFrame, grid: Grid) -> Array:
+    """Mark, with a soft edge, what breathing moves: what the cavities of chest and abdomen hold."""
+    held = rasterise(cavities(person, frame), frame, grid, organs=True, lattice_mm=8.0)
+    fixed = np.isin(cast(npt.NDArray[np.uint8], active.organs), _FIXED)
+    inner = (cast(npt.NDArray[np.uint8], held.organs) > 0) & ~fixed
     soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
     return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
 

@@ -10,20 +10,13 @@ from typing import Literal
 import numpy as np
 
 from fdglung.errors import ParameterError
-from fdglung.phantom.fdg_variants import (
-    SEGMENTS,
-    VARIANTS,
-    apply_age,
-    apply_variants,
-    check_variants,
-    draw_segments,
-    draw_variants,
-)
+from fdglung.phantom.fdg_variants import VARIANTS, apply_age, apply_variants, check_variants, draw_variants
+from fdglung.phantom.myocardium import draw_segments
 from fdglung.phantom.organs import Tissue
 from fdglung.phantom.subject import Subject
 from fdglung.phantom.tracers import TRACERS, Tracer
 
-__all__ = ["SEGMENTS", "TRACERS", "VARIANTS", "Tracer", "Uptake", "draw_uptake", "time_factor"]
+__all__ = ["TRACERS", "VARIANTS", "Tracer", "Uptake", "draw_uptake", "time_factor"]
 
 Site = Literal["blood", "liver", "tumour", "trapped", "background"]
 
@@ -39,11 +32,9 @@ class Uptake:
     uptake_s
         Seconds from injection to scan.
     suv
-        SUVbw in g/ml by tissue, one for each; means where there are segments.
-    segments
-        Factors of the mean by segment for the tissues of `SEGMENTS`; their mean is 1.
-    lung_gradient
-        How much more of its mean the lung has at its lower back than at its upper front.
+        SUVbw in g/ml by tissue, one for each: means of what varies within a tissue.
+    heart_segments
+        Factors of the mean by segment of the left ventricle's wall; see `fdglung.phantom.myocardium.wall_factor`.
     variants
         Value of each of `VARIANTS`; empty for tracers that have none.
 
@@ -52,8 +43,7 @@ class Uptake:
     tracer: str
     uptake_s: float
     suv: dict[Tissue, float]
-    segments: dict[Tissue, tuple[float, ...]]
-    lung_gradient: float
+    heart_segments: tuple[float, ...]
     variants: dict[str, str]
 
 
@@ -62,7 +52,7 @@ def draw_uptake(
     subject: Subject,
     *,
     tracer: str = "fdg",
-    variants: Mapping[str, str] | None = None,
+    uptake_variants: Mapping[str, str] | None = None,
     uptake_s: float | None = None,
 ) -> Uptake:
     """Draw the uptake of every tissue of a subject; lesions are not among them.
@@ -75,8 +65,8 @@ def draw_uptake(
         Age, sex and body mass index shift uptake and the chances of variants.
     tracer
         Key of `TRACERS`.
-    variants
-        Values of `VARIANTS` to take instead of drawing them.
+    uptake_variants
+        Values of `VARIANTS` to take instead of drawing them, by name.
     uptake_s
         Seconds from injection to scan, 1,200 to 14,400; None for what is customary with the tracer.
 
@@ -95,7 +85,7 @@ def draw_uptake(
     """
     if tracer not in TRACERS:
         raise ParameterError(f"tracer is {tracer!r}", attribute="tracer", remedy=f"Give one of {', '.join(TRACERS)}")
-    chosen = check_variants(variants or {}, tracer)
+    chosen = check_variants({} if uptake_variants is None else uptake_variants, tracer)
     agent = TRACERS[tracer]
     moment = agent.uptake_s if uptake_s is None else _check_time(uptake_s)
     suv = _draw_tissues(rng, agent)
@@ -106,8 +96,8 @@ def draw_uptake(
         apply_variants(rng, suv, drawn)
     _apply_mass(suv, subject.body_mass_index)
     _apply_time(suv, moment, agent, avid_heart=drawn.get("myocardium") in ("patchy", "full"))
-    segments = draw_segments(rng, drawn)
-    return Uptake(tracer, float(moment), suv, segments, 0.34 if tracer == "fdg" else 0.2, drawn)
+    segments = draw_segments(rng, drawn.get("myocardium", "none"))
+    return Uptake(tracer, float(moment), suv, segments, drawn)
 
 
 def time_factor(site: Site, uptake_s: float, *, tracer: str = "fdg") -> float:
@@ -118,8 +108,9 @@ def time_factor(site: Site, uptake_s: float, *, tracer: str = "fdg") -> float:
     site
         "blood" falls exponentially (`Tracer.blood_share_per_hour`, a round figure). "liver" of FDG peaks at 80 min
         and is 5 % lower 30 min before or after (10.2967/jnmt.111.090027); of other tracers it is constant. "tumour"
-        rises in a straight line (J Nucl Med 2003;44:1044) by `Tracer.tumour_rise_per_hour`. "trapped" is myocardium
-        that takes up glucose: +10 % an hour; "background" falls as the square root of blood does: round figures.
+        is of lesions, whose SUV rises in a straight line (J Nucl Med 2003;44:1044) by `Tracer.tumour_rise_per_hour`.
+        "trapped" is myocardium that takes up glucose: +10 % an hour; "background" falls as the square root of blood
+        does: round figures.
     uptake_s
         Seconds from injection to scan, 1,200 to 14,400.
     tracer

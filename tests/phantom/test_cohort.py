@@ -22,6 +22,8 @@ from fdglung.phantom import cohort as cohort_module
 from fdglung.phantom.cohort import Cohort, make_cohort, make_one, plan, read_cohort
 from fdglung.phantom.cohort_plan import EXAMPLE
 from fdglung.phantom.scanner.catalogue import SCANNERS
+from fdglung.phantom.synthesis import make_study
+from fdglung.phantom.tracers import TRACERS
 from fdglung.phantom.writer import read_truth
 from tests.cases import ROOT
 from tests.phantom import cohort_makers
@@ -108,7 +110,7 @@ def test_a_study_made_alone_is_that_of_the_cohort(whole, tmp_path):
 def test_another_recipe_in_the_same_folder_is_refused_by_what_differs(whole):
     before = contents(whole)
     with pytest.raises(OutputExistsError, match=r"overlap was 0\.1 and is 0\.2; ") as caught:
-        make_cohort(dataclasses.replace(SMALL, overlap=0.2, tracers={"psma": 1}), whole, make_study=make_small)
+        make_cohort(dataclasses.replace(SMALL, overlap=0.2, tracers={"psma_11": 1}), whole, make_study=make_small)
     assert "tracers was" in str(caught.value)
     assert "seed was" not in str(caught.value)
     assert contents(whole) == before
@@ -240,8 +242,8 @@ def test_a_seed_depends_on_the_cohorts_seed_and_the_place_alone():
 
 
 def test_the_order_of_shares_in_a_file_does_not_matter():
-    one = Cohort(studies=9, scanners={"ge_mi": 1, "siemens_mct": 2}, tracers={"fdg": 1, "psma": 1})
-    other = Cohort(studies=9, scanners={"siemens_mct": 2, "ge_mi": 1}, tracers={"psma": 1, "fdg": 1})
+    one = Cohort(studies=9, scanners={"ge_mi": 1, "siemens_mct": 2}, tracers={"fdg": 1, "fapi": 1})
+    other = Cohort(studies=9, scanners={"siemens_mct": 2, "ge_mi": 1}, tracers={"fapi": 1, "fdg": 1})
     assert plan(one) == plan(other)
 
 
@@ -337,6 +339,8 @@ def test_dicom_cohorts_can_be_read_as_studies_of_their_patients(tmp_path):
         ("scanners: {gamma: 1}", "scanners.gamma"),
         ("external_scanners: {ge_mi: 1}", "external_scanners"),
         ("tracers: {water: 1}", "tracers.water"),
+        ("tracers: {psma: 1}", "tracers.psma"),
+        ("overlap: 1", "overlap"),
         ("dose_factors: {0.5: 1}", "dose_factors.0.5"),
         ("splits: {test: 1}", "splits.test"),
         ("grid_mm: 0", "grid_mm"),
@@ -353,6 +357,39 @@ def test_a_bad_recipe_is_an_error_that_names_the_key(text, named, tmp_path):
         read_cohort(tmp_path / "study.yaml")
     assert caught.value.attribute == named
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("grid_mm", value) for value in (1.49, 1.5, 6.0, 6.01)],
+        *[("overlap", value) for value in (-0.01, 0.0, 0.99, 1.0)],
+        *[("dose_factor", value) for value in (0.99, 1.0, 1000.0, 1000.1)],
+        *[("tracer", value) for value in (*TRACERS, "psma", "water")],
+        *[("scanner", value) for value in (*SCANNERS, "gamma")],
+        *[("region", value) for value in ("thorax", "trunk", "leg")],
+    ],
+)
+def test_a_cohort_takes_what_a_study_takes_and_refuses_what_it_refuses(key, value):
+    # else a cohort would break off at a study after others have been made
+    other = next(one for one in SCANNERS if one != value)
+    asked = {
+        "dose_factor": {"dose_factors": {value: 1}},
+        "tracer": {"tracers": {value: 1}},
+        "scanner": {"scanners": {value: 1}, "external_scanners": {other: 1}},
+    }.get(key, {key: value})
+
+    def begin(text, fraction):
+        # all arguments are checked before anything is painted
+        raise KeyboardInterrupt
+
+    try:
+        Cohort(**asked)
+        is_taken = True
+    except ParameterError:
+        is_taken = False
+    with pytest.raises(KeyboardInterrupt if is_taken else ParameterError):
+        make_study(seed=0, progress=begin, **{key: value})
 
 
 def test_a_missing_recipe_is_an_error(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fdglung.errors import ParameterError
-from fdglung.phantom.ct_numbers import draw_ct_numbers, lung_gradient_hu, lung_vessel_share, whole_lung_hu
+from fdglung.phantom.ct_numbers import draw_ct_numbers, lung_vessel_share, whole_lung_hu
 from fdglung.phantom.organs import Tissue
 from fdglung.phantom.subject import Subject
 
@@ -50,19 +50,11 @@ def test_lung_and_vessels_together_have_the_whole_lung_s_number(breath, expected
     assert whole.std() == pytest.approx(spread, rel=0.15)  # 50 HU scaled with the density
 
 
-def test_painted_vessels_may_take_another_share(native):
-    draws = drawn(adult(), vessel_share=0.02, count=300)
-    whole = 0.98 * draws[Tissue.LUNG] + 0.02 * draws[Tissue.LUNG_VESSEL]
-    assert whole.mean() == pytest.approx(-740, abs=12)
-    assert draws[Tissue.LUNG].mean() > native[Tissue.LUNG].mean() + 30
-
-
 def test_vessels_keep_their_volume_when_the_lung_fills():
     # volume of the lung goes with the inverse of its density, as its tissue's mass stays
     density = [(1000 + whole_lung_hu(breath)) / 1000 for breath in (0.35, 0.9)]
     volumes = [lung_vessel_share(breath) / d for breath, d in zip((0.35, 0.9), density, strict=True)]
     assert volumes[0] == pytest.approx(volumes[1], rel=1e-9)
-    assert lung_gradient_hu(0.35) > 2 * lung_gradient_hu(0.9) > 0
 
 
 @pytest.mark.parametrize(
@@ -142,9 +134,6 @@ def test_the_same_seed_gives_the_same_numbers():
     assert first != other
 
 
-@pytest.mark.parametrize(
-    ("options", "named"), [({"contrast": "arterial"}, "contrast"), ({"vessel_share": -0.1}, "vessel_share")]
-)
-def test_a_wrong_parameter_is_named(options, named):
-    with pytest.raises(ParameterError, match=named):
-        draw_ct_numbers(np.random.default_rng(0), adult(), **options)
+def test_a_wrong_parameter_is_named():
+    with pytest.raises(ParameterError, match="contrast"):
+        draw_ct_numbers(np.random.default_rng(0), adult(), contrast="arterial")

@@ -13,7 +13,7 @@ from fdglung.phantom.shapes import Grid
 from fdglung.phantom.subject import Subject
 
 MAN = Subject("M", 50, 176, 75, breath=0.6, shape_seed=3)
-GRID = Grid((-200.0, -160.0, -240.0), (5.0, 5.0, 5.0), (81, 65, 75))
+GRID = Grid((-200.0, -160.0, -240.0), (4.0, 4.0, 4.0), (101, 81, 94))
 
 
 def image(values):
@@ -44,7 +44,7 @@ def test_to_the_same_breath_nothing_moves():
 def test_organs_carried_to_another_breath_lie_where_they_are_painted_at_that_breath():
     (rest, at_rest), (full, at_full) = painted(0.35), painted(0.6)
     outside = np.isin(at_rest, [0, Organ.MUSCLE, Organ.SKIN, Organ.RIBS, Organ.VERTEBRAE, Organ.STERNUM])
-    moving = ndimage.gaussian_filter((~outside).astype(np.float32), 1.6)
+    moving = ndimage.gaussian_filter((~outside).astype(np.float32), 2.0)
     moved = sitk.GetArrayFromImage(
         carried(image(at_rest), displacement(rest, full, GRID, np.clip(2 * moving - 0.4, 0, 1)))
     )

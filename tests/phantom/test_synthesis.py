@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +12,13 @@ from scipy import ndimage
 
 from fdglung.errors import ParameterError
 from fdglung.phantom import LesionClass, PlacedLesion, Subject, make_study
+from fdglung.phantom.anatomy import cavities, parts
+from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.grids import study_grids
 from fdglung.phantom.organs import LOBES, Organ
+from fdglung.phantom.raster import rasterise
+from fdglung.phantom.scanner.catalogue import SCANNERS
+from fdglung.phantom.synthesis import _moving
 
 MAN = Subject("M", 55, 174, 72, breath=0.6, shape_seed=11)
 SMALL = {"grid_mm": 4.0, "subject": MAN, "scanner": "ge_690", "reconstruction": "VPFX"}
@@ -64,6 +73,29 @@ def test_the_same_seed_gives_the_same_voxels_and_another_one_others():
     assert first.subject != other.subject
 
 
+_IN_ANOTHER_PROCESS = """
+from fdglung.phantom import Find, Subject, make_study
+finds = frozenset({Find.VASCULAR_CALCIUM, Find.EMPHYSEMA, Find.PLEURAL_EFFUSION, Find.PACEMAKER})
+study = make_study(seed=2, subject=Subject("M", 60, 176, 75, finds=finds, shape_seed=3), grid_mm=6.0)
+print(*(lesion.tracking_uid for lesion in study.lesions))
+"""
+
+
+def test_tracking_uids_are_the_same_in_every_process():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _IN_ANOTHER_PROCESS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+    assert found.pop().startswith("1.2.826.")
+
+
 def test_a_ball_has_its_volume_and_its_uptake_in_the_truth(with_balls):
     balls, study = with_balls
     for ball, lesion in zip(balls, study.lesions, strict=True):
@@ -111,7 +143,7 @@ def test_without_correction_the_lungs_outshine_the_liver(empty):
     lungs = ndimage.binary_erosion(np.isin(array(empty.organs), [int(lobe) for lobe in LOBES]), iterations=2)
     plain, raw = array(empty.pet), array(empty.pet_nac)
     assert plain[inside].mean() > 2 * plain[lungs].mean()
-    # bands around 10.1007-like figures of an elliptical body: liver centre 0.03 to 0.09, lung about 0.35
+    # by exp(-line integral) of an ellipse of water: liver centre 0.03 to 0.09, lung about 0.35
     assert 0.02 < raw[inside].mean() / plain[inside].mean() < 0.12
     assert 0.15 < raw[lungs].mean() / plain[lungs].mean() < 0.5
 
@@ -120,6 +152,26 @@ def test_lungs_are_larger_on_a_ct_in_deep_inspiration_than_in_the_pet():
     study = make_study(seed=2, lesions=(), **{**SMALL, "subject": Subject("M", 55, 174, 72, breath=0.85)})
     volumes = [np.isin(array(image), [int(lobe) for lobe in LOBES]).sum() for image in (study.ct_organs, study.organs)]
     assert volumes[0] > 1.3 * volumes[1]
+
+
+def test_a_speck_that_fills_no_voxel_is_labelled_on_both_grids(lung_places):
+    x, y, z = lung_places[0]
+    specks = [PlacedLesion.sphere((x + 12 * i + 1.7, y + 1.3, z + 1.9), 1.2, 4.0) for i in (-1, 0, 1)]
+    study = make_study(seed=1, lesions=specks, **{**SMALL, "grid_mm": 6.0})
+    for image in (study.lesion_mask, study.ct_lesion_mask):
+        assert set(np.unique(array(image))) == {0, 1, 2, 3}
+
+
+def test_fat_about_the_heart_moves_with_breathing_and_fat_under_the_skin_does_not():
+    person, frame = Subject("M", 60, 178, 95, shape_seed=4), BodyFrame(Subject("M", 60, 178, 95, shape_seed=4), 0.35)
+    grid = study_grids("thorax", frame, SCANNERS["ge_690"].reconstructions[0], training_mm=6.0).ct
+    active = rasterise(parts(person, frame), frame, grid, organs=True)
+    moving = _moving(active, person, frame, grid)
+    fat = active.organs == Organ.FAT
+    held = rasterise(cavities(person, frame), frame, grid, organs=True).organs > 0
+    deep = ndimage.binary_erosion(held, iterations=2)
+    assert moving[fat & deep].mean() > 0.9
+    assert moving[fat & ~ndimage.binary_dilation(held, iterations=2)].max() < 0.1
 
 
 def test_without_overlap_the_disease_is_of_the_class_asked_for():

@@ -7,7 +7,7 @@ from pydicom.sr import _cid_dict
 from fdglung.errors import ParameterError
 from fdglung.phantom.organs import Tissue
 from fdglung.phantom.subject import Subject, draw_subject
-from fdglung.phantom.uptake import SEGMENTS, TRACERS, VARIANTS, draw_uptake, time_factor
+from fdglung.phantom.uptake import TRACERS, VARIANTS, draw_uptake, time_factor
 
 MANY = 2500
 
@@ -62,19 +62,17 @@ def test_fdg_matches_published_means_and_spreads(patients, tissue, mean, sd):
     assert sd[0] < suv.std() < sd[1]
 
 
-def test_lung_with_its_vessels_matches_back_and_front(patients):
+def test_lung_with_its_vessels_lies_between_back_and_front(patients):
     # lower back 0.804 +- 0.230, 41 % above the upper front (10.1007/BF00833385)
     uptakes = patients[1]
     lung = 0.92 * values(uptakes, Tissue.LUNG) + 0.08 * values(uptakes, Tissue.BLOOD)
-    gradient = uptakes[0].lung_gradient
-    assert lung.mean() * (1 + gradient / 2) == pytest.approx(0.804, abs=0.06)
-    assert (1 + gradient / 2) / (1 - gradient / 2) == pytest.approx(1.41, abs=0.02)
+    assert lung.mean() == pytest.approx((0.804 + 0.804 / 1.41) / 2, abs=0.05)
 
 
 def test_liver_rises_with_the_body_mass_index_by_the_published_slope():
     # 0.066 a kg/m2 in 603 adults (PMID 23177341); fat and urine stay
     indices = np.array([19.0, 24.5, 30.0, 35.0])
-    cohorts = [drawn(400, subject=adult(bmi=bmi), variants={"muscle": "rest"}) for bmi in indices]
+    cohorts = [drawn(400, subject=adult(bmi=bmi), uptake_variants={"muscle": "rest"}) for bmi in indices]
     slope = np.polyfit(indices, [values(cohort, Tissue.LIVER).mean() for cohort in cohorts], 1)[0]
     assert slope == pytest.approx(0.066, rel=0.1)
     for tissue in (Tissue.FAT, Tissue.BLADDER):
@@ -87,7 +85,7 @@ def test_liver_rises_with_the_body_mass_index_by_the_published_slope():
 )
 def test_myocardium_follows_fasting(fasting, shares):
     # 10.4103/0972-3919.136559
-    uptakes = drawn(600, variants={"fasting": fasting, "muscle": "rest"})
+    uptakes = drawn(600, uptake_variants={"fasting": fasting, "muscle": "rest"})
     states = [uptake.variants["myocardium"] for uptake in uptakes]
     n = len(states)
     for state, expected in zip(VARIANTS["myocardium"], shares, strict=True):
@@ -117,7 +115,7 @@ def test_brown_fat_is_of_young_lean_women():
 
 def test_variants_asked_for_change_their_tissue():
     def mean(tissue, **variants):
-        return values(drawn(200, variants=variants), tissue).mean()
+        return values(drawn(200, uptake_variants=variants), tissue).mean()
 
     heart = [mean(Tissue.LEFT_VENTRICLE_WALL, myocardium=state, muscle="rest") for state in VARIANTS["myocardium"]]
     assert heart[0] < 2.2 < 3 < heart[1] < 5 < 6.5 < heart[2] < 10
@@ -132,27 +130,14 @@ def test_variants_asked_for_change_their_tissue():
 
 
 def test_insulin_lights_the_heart_unless_told_otherwise():
-    assert share(drawn(50, variants={"muscle": "insulin"}), "myocardium", "full") == 1
-    assert share(drawn(50, variants={"muscle": "insulin", "myocardium": "none"}), "myocardium", "none") == 1
+    assert share(drawn(50, uptake_variants={"muscle": "insulin"}), "myocardium", "full") == 1
+    assert share(drawn(50, uptake_variants={"muscle": "insulin", "myocardium": "none"}), "myocardium", "none") == 1
 
 
 def test_thymus_and_tonsils_fade_with_age():
     young, old = (drawn(300, subject=adult(age=age)) for age in (22, 75))
     assert values(young, Tissue.THYMUS).mean() > 1.2 > 0.6 > values(old, Tissue.THYMUS).mean()
     assert values(young, Tissue.TONSIL).mean() > 1.4 * values(old, Tissue.TONSIL).mean()
-
-
-def test_segments_average_to_one_and_patchy_hearts_are_uneven():
-    spread = {}
-    for state in VARIANTS["myocardium"]:
-        uptakes = drawn(60, variants={"myocardium": state})
-        for uptake in uptakes:
-            assert {tissue: len(factors) for tissue, factors in uptake.segments.items()} == dict(SEGMENTS)
-            for factors in uptake.segments.values():
-                assert np.mean(factors) == pytest.approx(1, abs=1e-9)
-                assert min(factors) > 0
-        spread[state] = np.mean([np.std(uptake.segments[Tissue.LEFT_VENTRICLE_WALL]) for uptake in uptakes])
-    assert spread["patchy"] > 4 * spread["full"]
 
 
 @pytest.mark.parametrize(
@@ -242,16 +227,18 @@ def test_the_same_seed_gives_the_same_uptake():
     ("options", "named"),
     [
         ({"tracer": "fluoride"}, "tracer"),
-        ({"variants": {"bowels": "mild"}}, "variants"),
-        ({"variants": {"colon": "hot"}}, "variants"),
-        ({"tracer": "dotatate", "variants": {"myocardium": "full"}}, "variants"),
+        ({"uptake_variants": {"bowels": "mild"}}, "uptake_variants"),
+        ({"uptake_variants": {"colon": "hot"}}, "uptake_variants"),
+        ({"tracer": "dotatate", "uptake_variants": {"myocardium": "full"}}, "uptake_variants"),
+        ({"uptake_variants": ["brown_fat"]}, "uptake_variants"),
         ({"uptake_s": 60}, "uptake_s"),
         ({"uptake_s": float("nan")}, "uptake_s"),
     ],
 )
 def test_a_wrong_parameter_is_named(options, named):
-    with pytest.raises(ParameterError, match=named):
+    with pytest.raises(ParameterError) as caught:
         draw_uptake(np.random.default_rng(0), adult(), **options)
+    assert caught.value.attribute == named
 
 
 def test_an_unknown_site_is_named():

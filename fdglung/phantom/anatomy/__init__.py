@@ -14,6 +14,7 @@ from fdglung.phantom.anatomy import (
     airways,
     body_wall,
     brain,
+    brown_fat,
     chest_finds,
     couch,
     great_vessels,
@@ -26,10 +27,11 @@ from fdglung.phantom.anatomy import (
 )
 from fdglung.phantom.anatomy.airways import bronchi
 from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.organs import Tissue
 from fdglung.phantom.raster import Part, Tubes
 from fdglung.phantom.subject import Subject
 
-__all__ = ["bronchi", "parts"]
+__all__ = ["bronchi", "cavities", "parts"]
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
@@ -40,6 +42,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield from mediastinum.cavity(subject, frame)
     yield from abdomen.cavity(subject, frame)
     yield from body_wall.deep_parts(subject, frame)
+    yield from brown_fat.beside_spine(subject)
     yield from lungs.parts(subject, frame)
     yield from abdomen.parts(subject, frame)
     yield from heart.parts(subject, frame)
@@ -51,3 +54,10 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     yield from neck_organs.parts(subject, frame)
     yield from brain.parts(subject, frame)
     yield from chest_finds.parts(subject, frame)
+
+
+def cavities(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
+    """Yield the hollows of chest and abdomen, as the fat that fills them until organs are painted."""
+    for part in (*mediastinum.cavity(subject, frame), *abdomen.cavity(subject, frame)):
+        if part.tissue == Tissue.VISCERAL_FAT:
+            yield part

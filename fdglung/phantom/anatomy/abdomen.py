@@ -21,7 +21,7 @@ FLOOR_MM = -508.0
 """Lowest canonical height of the abdominopelvic cavity."""
 
 
-def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
+def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     """Yield the muscle that lines the lesser pelvis, and the fat of the abdominal cavity.
 
     It is painted over body wall and bones, before psoas, iliacus and diaphragm, and before the lungs.
@@ -54,7 +54,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     glands = list(liver.parts(subject, room))
     gut = list(upper_gut.parts(subject, room))
     bowels = list(bowel.parts(subject, room, line))
-    yield from pelvic_organs.vessels(subject, frame)
+    yield from pelvic_organs.vessels(subject)
     for group in (bowels, gut, pelvis, urinary, glands, adrenals):
         yield from group
 

@@ -14,6 +14,7 @@ from fdglung.phantom.anatomy.heart import spline
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
 from fdglung.phantom.anatomy.lobes import lobes
 from fdglung.phantom.anatomy.lung_shape import lung_shape
+from fdglung.phantom.anatomy.solids import grown
 from fdglung.phantom.anatomy.trees import Branches, Tree, grow, joined, line, pieces, rooted, spread, with_stops
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import LOBES, Organ, Tissue
@@ -32,7 +33,6 @@ TIP_RADIUS_MM = 0.7
 MURRAY = 2.92
 """Exponent between radii at a fork (2.92 +- 1.07, PMC7473930)."""
 
-_R, _L = RIGHT, LEFT
 _RUL, _RML, _RLL, _LUL, _LLL = LOBES
 
 SEGMENTS: tuple[tuple[str, Organ, tuple[float, float, float], tuple[float, float, float]], ...] = (
@@ -102,7 +102,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     tree = bronchi(subject, frame)
     walls = wall_mm(tree.radii), wall_mm(tree.end_radii)
     windpipe = _trachea(subject, frame)
-    yield Part(Tissue.AIRWAY_WALL, _grown(windpipe, 1.8), None, fine=True)
+    yield Part(Tissue.AIRWAY_WALL, grown(windpipe, 1.8), None, fine=True)
     outer = (tree.radii + walls[0], tree.end_radii + walls[1])
     yield Tubes(Tissue.AIRWAY_WALL, tree.starts, tree.stops, outer[0], outer[1], None, moves=True)
     yield Part(Tissue.AIR, windpipe, Organ.AIRWAYS, fine=True)
@@ -249,9 +249,3 @@ def _trachea(subject: Subject, frame: BodyFrame) -> Solid:
         return np.asarray(np.maximum(ring, ends), np.float32)
 
     return Solid(distance, ((-15.0, 15.0), (-12.0, 28.0), (low - 2, high + 2)))
-
-
-def _grown(solid: Solid, by_mm: float) -> Solid:
-    sides = [(low - by_mm, high + by_mm) for low, high in solid.box]
-    box = (sides[0], sides[1], sides[2])
-    return Solid(lambda x, y, z: solid.distance(x, y, z) - np.float32(by_mm), box)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fdglung.phantom.anatomy import abdominal_muscles, arms, neck_muscles, pelvis, thoracic_muscles
+from fdglung.phantom.anatomy import abdominal_muscles, arms, brown_fat, neck_muscles, pelvis, thoracic_muscles
 from fdglung.phantom.anatomy.body_surface import SKIN_MM, TRUNK_BOX, BodySurface
 from fdglung.phantom.anatomy.solids import grown, noise
 from fdglung.phantom.frame import BodyFrame
@@ -33,6 +33,7 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
 
     yield Part(Tissue.SKIN, skin, Organ.SKIN)
     yield Part(Tissue.FAT, grown(skin, -SKIN_MM), Organ.FAT, hu_offset=septa)
+    yield from brown_fat.parts(subject, surface)
     yield from _breasts(subject, surface)
     for layer in (0, 1, 2):
         yield Part(Tissue.MUSCLE, Solid(_layer(surface, layer), TRUNK_BOX), Organ.MUSCLE, hu_offset=grain)
@@ -52,19 +53,23 @@ def deep_parts(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
 
 
 def muscle_grain(subject: Subject) -> Distance:
-    """Return what fat between the fibres adds to a muscle's CT number, in HU: about -1 at 30 years, -11 at 80.
+    """Return what fat in and between a muscle's bundles adds to its CT number, in HU: -8 at 30 years, -19 at 80.
 
-    Muscle's mean CT number falls by some 2 HU a decade (round figure).
+    In 1,859 women muscles of the chest had 42 to 36 HU below 45 years and 35 to 23 HU from 75 years on
+    (10.1097/RLI.0000000000001012, means by level); the same loss is given to men.
     """
     rng = subject.rng(112)
     coarse = noise(rng, wavelength_mm=(11, 11, 40))
+    sheets = noise(rng, wavelength_mm=(16, 16, 60))
     old = float(np.clip((subject.age_years - 35) / 45, 0, 1.2))
-    depth = np.float32(4 + 14 * old + 0.25 * max(subject.body_mass_index - 24, 0))
+    depth = np.float32(4 + 10 * old + 0.25 * max(subject.body_mass_index - 24, 0))
+    wide = np.float32(0.18 + 0.07 * old)
 
     def offset(x: Array, y: Array, z: Array) -> Array:
         n = coarse(x, y, z)
-        # streaks: the noise's low tail, drawn out along the fibres
-        result: Array = np.float32(2) - depth * (np.float32(0.5) * n**2 * (n < 0) + np.float32(0.45))
+        # streaks: the noise's low tail, drawn out along the fibres; and thin sheets of fat between bundles
+        streaks = np.float32(2) - depth * (np.float32(0.5) * n**2 * (n < 0) + np.float32(0.45))
+        result: Array = streaks - np.float32(75) * np.clip(1.5 - 1.5 * np.abs(sheets(x, y, z)) / wide, 0, 1)
         return result
 
     return offset

@@ -28,7 +28,7 @@ _BOX = ((-70.0, 70.0), (-76.0, 100.0), (192.0, 330.0))
 
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
-    """Yield fluid, cerebrum, cerebellum, brainstem and ventricles inside `landmarks.skull_inner`, and the eyes.
+    """Yield fluid, cerebrum, cerebellum, brainstem and ventricles inside `landmarks.VAULT`, and the eyes.
 
     Volumes: brain 1,450 and 1,300 g (ICRP 89, men and women); ventricles 15 ml at 25 years to 45 ml at 75 (round
     figures); cortex 2.5 to 4 mm thick.
@@ -71,7 +71,7 @@ _FLOOR_FRONT = profile((-80, -30, -16, 20, 60, 90), (227, 227, 208, 207, 234, 23
 
 def _cerebrum(rind_mm: np.float32) -> Distance:
     def distance(x: Array, y: Array, z: Array) -> Array:
-        room = landmarks.skull_inner(x, y, z) + rind_mm
+        room = landmarks.VAULT.distance(x, y, z) + rind_mm
         # temporal poles reach lowest at the sides; between them the brainstem comes up
         middle = np.float32(24) * np.exp(-((x / 20) ** 2)) * np.exp(-(((y - 5) / 26) ** 2))
         floor = (_FLOOR_FRONT(y) + middle - z) * np.float32(0.8)
@@ -119,7 +119,7 @@ def _hindbrain(rng: np.random.Generator) -> Iterator[Part]:
     def cerebellum(x: Array, y: Array, z: Array) -> Array:
         both = np.minimum(left.distance(x, y, z), right.distance(x, y, z))
         whole = smooth_union(both, vermis.distance(x, y, z), 6)
-        return smooth_intersection(whole, landmarks.skull_inner(x, y, z) + np.float32(2), 5)
+        return smooth_intersection(whole, landmarks.VAULT.distance(x, y, z) + np.float32(2), 5)
 
     box = ((-60.0, 60.0), (20.0, 98.0), (186.0, 246.0))
     yield Part(Tissue.CEREBELLUM, Solid(cerebellum, box), Organ.BRAIN, hu_offset=lambda x, y, z: 2 * leaves(x, y, z))

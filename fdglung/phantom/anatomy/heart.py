@@ -9,10 +9,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from fdglung.phantom.anatomy.solids import grown, union
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part, Tubes
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid, smooth_union
+from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid
 from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
@@ -23,6 +24,7 @@ _ANCHOR = np.array((6.0, -20.0, -56.0))
 _APEX = np.array((0.64, -0.56, -0.53)) / np.linalg.norm((0.64, -0.56, -0.53))
 _LEFT_CENTRE = np.array((49.0, -30.0, -84.0))
 _BASE_MM = -27.0
+_LENGTH_MM = 54.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def shape(subject: Subject) -> Heart:
     thick = 10.8 + float(np.clip(rng.normal(0, 0.7), -1.5, 1.5)) + (0.3 if subject.age_years > 65 else 0)
     fat = float(np.clip(3.0 + 0.25 * (subject.body_mass_index - 23) + rng.normal(0, 1), 1.5, 8))
     swell = np.clip(rng.normal(1, 0.04, 3), 0.9, 1.1)
-    outer = ellipsoid(_LEFT_CENTRE, np.array((36.5, 36.5, 54.0)), axis=_APEX)
-    inner_radii = np.array((36.5, 36.5, 54.0)) - thick
+    outer = ellipsoid(_LEFT_CENTRE, np.array((36.5, 36.5, _LENGTH_MM)), axis=_APEX)
+    inner_radii = np.array((36.5, 36.5, _LENGTH_MM)) - thick
     inner = ellipsoid(_LEFT_CENTRE - 1.0 * _APEX, inner_radii, axis=_APEX)
 
     def base(x: Array, y: Array, z: Array) -> Array:
@@ -90,20 +92,18 @@ def shape(subject: Subject) -> Heart:
     cavity = Solid(lambda x, y, z: np.maximum(inner.distance(x, y, z), base(x, y, z)), inner.box)
     body = ellipsoid((23, -50, -88), np.array((29.0, 35.0, 42.0)) * swell[0], axis=_APEX)
     outflow = capsule((18, -58, -74), (22, -48, -42), 17, end_radius=13.5)
-    right = _union((body, outflow), 14)
+    right = union(body, outflow, blend_mm=14)
     ventricle = Solid(lambda x, y, z: np.maximum(right.distance(x, y, z), -left.distance(x, y, z)), right.box)
     atrium = ellipsoid((-23, -22, -76), np.array((26.0, 30.0, 37.0)) * swell[1], axis=(0.1, 0.1, 1))
-    left_atrium = _union(
-        (
-            ellipsoid((12, 8, -56), np.array((38.0, 22.0, 26.0)) * swell[2]),
-            ellipsoid((42, -14, -44), (13, 10, 9)),
-            capsule((22, -4, -62), (33, -16, -70), 17),
-        ),
-        8,
+    left_atrium = union(
+        ellipsoid((12, 8, -56), np.array((38.0, 22.0, 26.0)) * swell[2]),
+        ellipsoid((42, -14, -44), (13, 10, 9)),
+        capsule((22, -4, -62), (33, -16, -70), 17),
+        blend_mm=8,
     )
     hollow = Solid(lambda x, y, z: np.maximum(left_atrium.distance(x, y, z), -left.distance(x, y, z)), left_atrium.box)
-    whole = _union((left, right, atrium, left_atrium), 3, grow_mm=2.5)
-    envelope = _union((left, right, atrium, left_atrium), 30, grow_mm=fat)
+    whole = grown(union(left, right, atrium, left_atrium, blend_mm=3), 2.5)
+    envelope = grown(union(left, right, atrium, left_atrium, blend_mm=30), fat)
     lines = tuple(_on_surface(points, whole) for points in _CORONARIES)
     return Heart(
         envelope=_placed(envelope, pose),
@@ -118,6 +118,11 @@ def shape(subject: Subject) -> Heart:
 def carried(subject: Subject, points: npt.ArrayLike) -> Points:
     """Carry points (n, 3) of the reference heart to where the subject's heart has them (organ coordinates, mm)."""
     return _carried(np.asarray(points, np.float64), _pose(subject, subject.rng(210)))
+
+
+def long_axis(subject: Subject) -> Points:
+    """Return the middle of the mitral valve and the tip of the left ventricle, (2, 3) organ coordinates in mm."""
+    return carried(subject, [_LEFT_CENTRE + _BASE_MM * _APEX, _LEFT_CENTRE + _LENGTH_MM * _APEX])
 
 
 _CORONARIES = (
@@ -166,18 +171,6 @@ def _placed(solid: Solid, pose: _Pose) -> Solid:
     low, high = moved.min(axis=0), moved.max(axis=0)
     box: Box = ((low[0], high[0]), (low[1], high[1]), (low[2], high[2]))
     return Solid(distance, box)
-
-
-def _union(solids: tuple[Solid, ...], blend_mm: float, *, grow_mm: float = 0.0) -> Solid:
-    def distance(x: Array, y: Array, z: Array) -> Array:
-        result = solids[0].distance(x, y, z)
-        for solid in solids[1:]:
-            result = smooth_union(result, solid.distance(x, y, z), blend_mm)
-        return result - np.float32(grow_mm)
-
-    more = grow_mm + blend_mm / 4
-    sides = [(min(s.box[a][0] for s in solids) - more, max(s.box[a][1] for s in solids) + more) for a in range(3)]
-    return Solid(distance, (sides[0], sides[1], sides[2]))
 
 
 def _on_surface(points: npt.ArrayLike, solid: Solid) -> Points:

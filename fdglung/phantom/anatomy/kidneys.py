@@ -32,7 +32,7 @@ def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     for side, anchor, volume in wells:
         yield from _kidney(room, rng, side, anchor, volume)
     for side, anchor, _ in wells:
-        yield _ureter(room, rng, side, anchor)
+        yield _ureter(rng, side, anchor)
 
 
 def adrenals(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
@@ -153,7 +153,7 @@ def _renal_vessels(place: Place, side: int, door: Points) -> Tubes:
     return Tubes(Tissue.VENOUS_BLOOD, starts, stops, radii, radii, None, moves=True)
 
 
-def _ureter(room: Room, rng: np.random.Generator, side: int, anchor: Points) -> Tubes:
+def _ureter(rng: np.random.Generator, side: int, anchor: Points) -> Tubes:
     """From the renal pelvis over the psoas and the iliac vessels to the bladder's base; parts of it collapsed."""
     knots = np.array(
         [
@@ -170,5 +170,4 @@ def _ureter(room: Room, rng: np.random.Generator, side: int, anchor: Points) -> 
     )
     points, _ = spline(knots + rng.normal(0, 1.2, knots.shape), np.full(len(knots), 2.0), 8)
     radii = 1.6 + 0.9 * np.clip(np.sin(np.arange(len(points)) * 0.5 + rng.uniform(0, 6)), -0.6, 1)
-    del room
     return Tubes(Tissue.URETER, points[:-1], points[1:], radii[:-1], radii[1:], None, moves=True)

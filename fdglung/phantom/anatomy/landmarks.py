@@ -1,21 +1,19 @@
 """Surfaces and lines that several organs share, in canonical coordinates.
 
-Heights in mm, the carina (disc T4/5) at 0: vertex 330, foramen magnum 195, C7 lower edge 79, shoulders 105, lung apex
-118, right dome of the diaphragm -88, left -104, T12 lower edge -191, L5 lower edge -356, iliac crests -300, top of the
-acetabula -430, pubic symphysis -490, upper thigh below -520. Round figures of an adult man.
+Heights in mm, the carina (disc T4/5) at 0: vertex 330, foramen magnum 195, shoulders 105, lung apices 88,
+C7 lower edge 79, medial end of the clavicle 55, right dome of the diaphragm -88, left -104, T12 lower edge -191, L5
+lower edge -356, iliac crests -300, top of the acetabula -430, pubic symphysis -490, upper thigh below -520. Round
+figures of an adult man.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from fdglung.phantom.shapes import Array, profile, smooth_intersection
+from fdglung.phantom.shapes import Array, ellipsoid, profile, smooth_intersection
 
 RIGHT, LEFT = -1, 1
 """Sign of x."""
-
-TRUNK_MM = (-600.0, 340.0)
-"""Lowest and highest z that is modelled."""
 
 VERTEBRAE: tuple[tuple[str, float, float], ...]
 """Name, and heights of the lower and the upper edge with the disc below included; from the head downwards."""
@@ -77,6 +75,18 @@ def cage(x: Array, y: Array, z: Array) -> Array:
     return smooth_intersection(flat, np.broadcast_to((z - np.float32(119)) * np.float32(0.8), flat.shape), 22)
 
 
+def inlet(x: Array, y: Array, z: Array) -> Array:
+    """Signed distance to what lies below the thoracic inlet: a dome over each lung's apex, falling to the front.
+
+    The apices reach the neck of the first rib (z 77), some 3 cm above the clavicle's medial end (z 55); round figures
+    of an adult man.
+    """
+    front = (z - np.float32(58) - np.float32(0.55) * (y + np.float32(60))) / np.float32(1.14)
+    fall = ((np.abs(x) - np.float32(46)) / np.float32(34)) ** 2 + ((y - np.float32(14)) / np.float32(40)) ** 2
+    above = (z - np.float32(90) + np.float32(18) * np.minimum(fall, np.float32(1.4))) * np.float32(0.75)
+    return smooth_intersection(front, above, 12)
+
+
 def belly(x: Array, y: Array, z: Array) -> Array:
     """Signed distance to the inner wall of the abdomen and pelvis, spine and psoas not yet taken away."""
     return oval(x, y - _BELLY_CENTRE_Y(z), _BELLY_X(z), _BELLY_Y(z))
@@ -100,10 +110,5 @@ def below_dome(x: Array, y: Array, organ_z: Array) -> Array:
     return result
 
 
-def skull_inner(x: Array, y: Array, z: Array) -> Array:
-    """Signed distance to the inner surface of the skull's vault: an ellipsoid, its base not yet taken away."""
-    p, q, r = x / np.float32(68), (y - np.float32(12)) / np.float32(85), (z - np.float32(257)) / np.float32(70)
-    level = np.sqrt(p * p + q * q + r * r)
-    slope = np.sqrt((p / np.float32(68)) ** 2 + (q / np.float32(85)) ** 2 + (r / np.float32(70)) ** 2)
-    result: Array = (level - 1) * (level + np.float32(1e-6)) / (slope + np.float32(1e-8))
-    return result
+VAULT = ellipsoid((0, 12, 257), (68, 85, 70))
+"""The room inside the skull's vault, its base not yet taken away."""

@@ -58,17 +58,6 @@ class Lobes:
         """Signed distance in mm to the horizontal fissure of the right lung, negative in the middle lobe."""
         return np.asarray((z - self._horizontal(x, y) - np.float32(self.heights[0])) * np.float32(0.97), np.float32)
 
-    def lobe_of(self, points: Points) -> npt.NDArray[np.int64]:
-        """Return the lobes, values of `Organ`, of points (n, 3) inside the lungs."""
-        x, y, z = (points[:, axis].astype(np.float32) for axis in range(3))
-        right = np.where(
-            self.oblique(RIGHT, x, y, z) < 0,
-            Organ.RIGHT_LOWER_LOBE,
-            np.where(self.horizontal(x, y, z) < 0, Organ.RIGHT_MIDDLE_LOBE, Organ.RIGHT_UPPER_LOBE),
-        )
-        left = np.where(self.oblique(LEFT, x, y, z) < 0, Organ.LEFT_LOWER_LOBE, Organ.LEFT_UPPER_LOBE)
-        return np.where(x < 0, right, left).astype(np.int64)
-
     def depth(self, points: Points, lobe: int) -> Points:
         """Return how far points (n, 3) lie on the lobe's side of its fissures, in mm."""
         x, y, z = (points[:, axis].astype(np.float32) for axis in range(3))

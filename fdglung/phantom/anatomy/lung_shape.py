@@ -12,9 +12,19 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from fdglung.phantom.anatomy import great_vessels, heart
-from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, below_dome, cage, oval, spine_y, sternum_y
+from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, below_dome, cage, inlet, oval, spine_y, sternum_y
 from fdglung.phantom.frame import CANONICAL_BREATH, BodyFrame
-from fdglung.phantom.shapes import Array, Box, Distance, Solid, capsule, ellipsoid, smooth_intersection, smooth_union
+from fdglung.phantom.shapes import (
+    Array,
+    Box,
+    Distance,
+    Grid,
+    Solid,
+    capsule,
+    ellipsoid,
+    smooth_intersection,
+    smooth_union,
+)
 from fdglung.phantom.subject import Subject
 
 Points = npt.NDArray[np.float64]
@@ -29,6 +39,10 @@ _STEP_MM = 3.0
 _LOW = (-153.0, -117.0, -243.0)
 _COUNT = (103, 80, 124)
 _FAR_MM = 40.0
+_MEASURE_MM = 5.0
+_LEAST_BREATH = 0.25
+_OWN_SD = 0.03
+"""By what share of their volume lungs of the same sex and size differ: less than the published scatter (1766 ml)."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,17 @@ class LungShape:
         return np.asarray(where * (_STEP_MM * every) + np.array(_LOW), np.float64)
 
 
+def lung_volume_ml(subject: Subject, breath: float) -> float:
+    """Mean volume in ml of both lungs of an adult of this sex and size at an inflation from 0 to 1.
+
+    Total lung capacity on CT is -10150 ml + 605.3 ml in men + 92.61 ml/cm - 12.99 ml/kg (10.2147/COPD.S187596); a
+    quarter of it is left at residual volume (round figure), the rest goes linearly. Never below 2 l full.
+    """
+    male = subject.sex == "M"
+    capacity = -10150 + 605.3 * male + 92.61 * subject.height_cm - 12.99 * subject.weight_kg
+    return float(max(capacity, 2000.0) * (0.25 + 0.75 * breath))
+
+
 def lung_shape(subject: Subject, breath: float | None = None) -> LungShape:
     """Return the lungs at a breath; without one in organ coordinates, which are canonical at that inflation."""
     return _shape(subject, CANONICAL_BREATH if breath is None else breath)
@@ -85,28 +110,69 @@ def lung_shape(subject: Subject, breath: float | None = None) -> LungShape:
 
 @lru_cache(maxsize=3)
 def _shape(subject: Subject, breath: float) -> LungShape:
+    halves, floor = _drawn(subject, BodyFrame(subject, breath))
+    inset = np.float32(_inset_mm(subject))
+    return LungShape(
+        {
+            side: _largest(np.ascontiguousarray(smooth_intersection(half + inset, floor, 4), np.float32))
+            for side, half in halves.items()
+        }
+    )
+
+
+@lru_cache(maxsize=64)
+def _inset_mm(subject: Subject) -> float:
+    """How much further in than drawn the walls of a subject's lungs stand, for their volume at the breath of the CT.
+
+    From -3 to 4 mm: the pleura on the wall's side, fat on the mediastinum's.
+    """
+    breath = max(subject.breath, _LEAST_BREATH)
     frame = BodyFrame(subject, breath)
+    halves, floor = _drawn(subject, frame)
+    own = 1 + _OWN_SD * float(np.clip(subject.rng(234).standard_normal(), -2, 2))
+    volume_ml = own * lung_volume_ml(subject, breath)
+    # on a grid of the patient's: what it finds are millilitres
+    ends = frame.to_patient([(_LOW[0], _LOW[1], _LOW[2]), (-_LOW[0], -_LOW[1], -_LOW[2] / 2)])
+    size = np.ceil((ends[1] - ends[0]) / _MEASURE_MM).astype(int)
+    grid = Grid(tuple(ends[0]), (_MEASURE_MM,) * 3, tuple(size))
+    places = [
+        (p - np.float32(low)) / np.float32(_STEP_MM) for p, low in zip(frame.coordinates(grid), _LOW, strict=True)
+    ]
+    walls, base = (
+        [ndimage.map_coordinates(field, places[::-1], order=1, mode="nearest") for field in fields]
+        for fields in (halves.values(), (floor,))
+    )
+    low, high = -3.0, 4.0
+    for _ in range(8):
+        inset = 0.5 * (low + high)
+        found = 0.0
+        for wall in walls:
+            lung = smooth_intersection(wall + np.float32(inset), base[0], 4)
+            found += float(np.clip(0.5 - lung, 0, 1).sum()) * _MEASURE_MM**3 / 1000
+        low, high = (inset, high) if found > volume_ml else (low, inset)
+    return 0.5 * (low + high)
+
+
+def _drawn(subject: Subject, frame: BodyFrame) -> tuple[dict[int, Array], Array]:
+    """Distances to each lung's walls, and to the diaphragm under both, before they are set to a volume."""
     x, y, z = ((low + _STEP_MM * np.arange(count)).astype(np.float32) for low, count in zip(_LOW, _COUNT, strict=True))
     x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
     lifted = frame.organ_z(z)
     room = cage(x, y, z) + np.float32(PLEURA_MM)
-    # the plane of the first ribs: above and before it is neck
-    inlet = (z - np.float32(64) - np.float32(0.8) * (y + np.float32(60))) / np.float32(1.28)
-    room = smooth_intersection(room, np.broadcast_to(inlet, room.shape), 10)
+    room = smooth_intersection(room, inlet(x, y, z), 10)
     floor = np.float32(SHEET_MM) - below_dome(x, y, lifted)
     middle = np.full(_COUNT[::-1], np.float32(_FAR_MM))
     for solid, moves, blend in _mediastinum(subject):
         _join(middle, solid, (x, y, lifted if moves else z), blend)
     centre = _midline(subject, y, z)
-    fields = {}
+    halves = {}
     for side in (RIGHT, LEFT):
         # the septum between the lungs: thin before and behind what the solids take
         half = _septum(subject, y, z)
         other = half - np.float32(side) * (x - centre)
         taken = smooth_intersection(other, -middle, 6)
-        field = smooth_intersection(smooth_intersection(room, taken, 5), floor, 4)
-        fields[side] = _largest(np.ascontiguousarray(field, np.float32))
-    return LungShape(fields)
+        halves[side] = np.asarray(smooth_intersection(room, taken, 5), np.float32)
+    return halves, np.asarray(floor, np.float32)
 
 
 def _largest(field: Array) -> Array:

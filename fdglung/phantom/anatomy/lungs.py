@@ -80,9 +80,10 @@ def lung_uptake(subject: Subject, frame: BodyFrame) -> Distance:
     """
     points = np.vstack([lung_shape(subject, frame.breath).grid_points(side, every=3) for side in (RIGHT, LEFT)])
     centre = points.mean(axis=0)
-    # of halves (1 + d) / (1 - d) = 1.41 for a linear course
-    half = 0.41 / 2.41
-    deep, high = (half / np.abs(points[:, axis] - np.median(points[:, axis])).mean() for axis in (1, 2))
+    behind, below = (points[:, 1] > np.median(points[:, 1])), (points[:, 2] < np.median(points[:, 2]))
+    # of halves (1 + d) / (1 - d) = 1.41 for a linear course; what lies behind lies low as well
+    differences = [points[half, 1:].mean(axis=0) - points[~half, 1:].mean(axis=0) for half in (behind, below)]
+    deep, high = np.linalg.solve(np.array(differences) * (0.5, -0.5), np.full(2, 0.41 / 2.41))
 
     def factor(x: Array, y: Array, z: Array) -> Array:
         lean = np.float32(deep) * (y - np.float32(centre[1])) - np.float32(high) * (z - np.float32(centre[2]))

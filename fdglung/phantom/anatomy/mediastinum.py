@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fdglung.phantom.anatomy.heart import spline
-from fdglung.phantom.anatomy.landmarks import below_dome, cage, sternum_y
+from fdglung.phantom.anatomy.landmarks import below_dome, cage, inlet, sternum_y
 from fdglung.phantom.anatomy.lung_shape import PLEURA_MM, SHEET_MM
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.organs import Organ, Tissue
@@ -16,6 +16,8 @@ from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid
 from fdglung.phantom.subject import Subject
 
 _CHEST: Box = ((-152.0, 152.0), (-118.0, 116.0), (-250.0, 122.0))
+
+_APEX_MUSCLE_MM = 12.0
 
 _OESOPHAGUS = (
     (0, 15, 152),
@@ -55,13 +57,19 @@ def cavity(subject: Subject, frame: BodyFrame) -> Iterator[Part]:
     What lies more than 8 mm under the diaphragm's upper face is left alone.
     """
 
+    def room(x: Array, y: Array, z: Array) -> Array:
+        # the neck's muscles above the lungs' apices stay
+        return np.maximum(cage(x, y, z), inlet(x, y, z) - np.float32(PLEURA_MM))
+
     def lined(x: Array, y: Array, z: Array) -> Array:
         under = below_dome(x, y, frame.organ_z(z))
-        return np.asarray(np.maximum(cage(x, y, z) - np.float32(0.5), -under - np.float32(8)), np.float32)
+        return np.asarray(np.maximum(room(x, y, z) - np.float32(0.5), -under - np.float32(8)), np.float32)
 
     def filled(x: Array, y: Array, z: Array) -> Array:
         above = np.float32(SHEET_MM) - below_dome(x, y, frame.organ_z(z))
-        return np.asarray(np.maximum(cage(x, y, z) + np.float32(PLEURA_MM - 1), above), np.float32)
+        # about the apices scaleni and the first ribs' muscles fill what the lungs leave
+        muscle = np.float32(_APEX_MUSCLE_MM) * np.clip((z - np.float32(30)) / 30, 0, 1)
+        return np.asarray(np.maximum(room(x, y, z) + np.float32(PLEURA_MM - 1) + muscle, above), np.float32)
 
     yield Part(Tissue.MUSCLE, Solid(lined, _CHEST), Organ.MUSCLE)
     yield Part(Tissue.VISCERAL_FAT, Solid(filled, _CHEST), Organ.FAT)

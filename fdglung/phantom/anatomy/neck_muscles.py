@@ -15,9 +15,10 @@ from fdglung.phantom.shapes import Array, Distance, Solid, smooth_intersection
 from fdglung.phantom.subject import Subject
 
 _LINES = (
-    # semispinalis, scalenes, levator scapulae, longus colli, sternocleidomastoid, splenius
+    # semispinalis, front scalene, middle and hind ones, levator scapulae, longus colli, sternocleidomastoid, splenius
     (((12, 84, 100), (13, 76, 130), (15, 70, 165), (18, 70, 192)), (8, 9, 9, 8)),
     (((26, 30, 165), (30, 30, 120), (46, 18, 84), (58, 10, 72)), (6, 9, 9, 6)),
+    (((28, 38, 165), (36, 42, 125), (48, 40, 96), (60, 34, 74)), (6, 10, 12, 8)),
     (((32, 44, 185), (44, 56, 140), (58, 84, 96), (64, 96, 82)), (6, 9, 9, 7)),
     (((8, 24, 185), (9, 30, 150), (9, 40, 110), (9, 50, 80)), (5, 5.5, 6, 5)),
     (((60, 36, 186), (50, 6, 150), (36, -22, 112), (22, -48, 76), (15, -58, 56)), (8, 12, 12, 9, 6)),

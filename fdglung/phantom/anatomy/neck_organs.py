@@ -25,9 +25,6 @@ from fdglung.phantom.shapes import (
 )
 from fdglung.phantom.subject import Subject
 
-TRACHEA_TOP_MM = 140.0
-"""Where the larynx takes over from the trachea: canonical z in mm."""
-
 
 def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     """Yield the organs of the neck, deep ones first; nothing here moves with breathing.
@@ -37,9 +34,9 @@ def parts(subject: Subject, frame: BodyFrame) -> Iterator[Part | Tubes]:
     """
     rng = subject.rng(48)
     own = np.clip(rng.standard_normal(12), -2, 2)
-    yield from _mouth(subject, frame, own)
-    yield from _pharynx(subject, frame, rng)
-    yield from _larynx(subject, frame, own)
+    yield from _mouth(own)
+    yield from _pharynx(subject, rng)
+    yield from _larynx(subject, own)
     yield _thyroid(subject, frame, rng)
     male = subject.sex == "M"
     for tissue, organ, volume, spots in (
@@ -126,8 +123,7 @@ def _thyroid(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Pa
     return Part(Tissue.THYROID, Solid(_to_volume(free, box, place.volume, volume), box), Organ.THYROID)
 
 
-def _mouth(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
-    del subject, frame
+def _mouth(own: npt.NDArray[np.float64]) -> Iterator[Part]:
     tongue = ellipsoid((0, -40, 163 + own[0]), (21, 32, 15), axis=(0, -0.25, 1))
     root = ellipsoid((0, -22, 158), (17, 18, 18))
     floor = ellipsoid((0, -48, 148), (22, 28, 7))
@@ -143,9 +139,8 @@ def _mouth(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> 
     yield Part(Tissue.MUSCLE, ellipsoid((0, -22, 183), (16, 13, 5), axis=(0, 0.5, 1)), Organ.MUSCLE)
 
 
-def _pharynx(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> Iterator[Part | Tubes]:
+def _pharynx(subject: Subject, rng: np.random.Generator) -> Iterator[Part | Tubes]:
     """Muscle around the airway from the choanae to the larynx, tonsils, and the air."""
-    del frame
     open_ = float(np.clip(rng.normal(1, 0.15), 0.7, 1.3))
     knots = ((0, -20, 194), (0, -6, 191), (0, -1, 180), (0, -1, 168), (0, -3, 158), (0, -2, 150))
     points, deep = spline(knots, (6, 6.5, 5.5, 5.0, 6.0, 6.0), 4)
@@ -175,9 +170,8 @@ def _pharynx(subject: Subject, frame: BodyFrame, rng: np.random.Generator) -> It
     yield Part(Tissue.AIR, Solid(whole, box), Organ.AIRWAYS)
 
 
-def _larynx(subject: Subject, frame: BodyFrame, own: npt.NDArray[np.float64]) -> Iterator[Part]:
+def _larynx(subject: Subject, own: npt.NDArray[np.float64]) -> Iterator[Part]:
     """Cricoid, thyroid cartilage, hyoid, epiglottis, the folds and the air between them."""
-    del frame
     size = np.float32(1.0 if subject.sex == "M" else 0.84)
     angle = np.float32(0.95 + 0.05 * own[1])
 

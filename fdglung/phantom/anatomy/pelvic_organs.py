@@ -38,10 +38,9 @@ def parts(subject: Subject, room: Room) -> Iterator[Part | Tubes]:
     yield bladder.inner(float(np.clip(5.5 - filling / 90, 2.2, 4.5))).part(Tissue.BLADDER)
 
 
-def vessels(subject: Subject, frame: BodyFrame) -> Iterator[Tubes]:
+def vessels(subject: Subject) -> Iterator[Tubes]:
     """Yield iliac arteries and veins, from the ends of aorta (z -330) and inferior vena cava (z -350) to the groins."""
     rng = subject.rng(46)
-    del frame
     winding = 0.6 + 0.03 * max(subject.age_years - 40, 0)
     build = 1.0 if subject.sex == "M" else 0.88
     for side in (RIGHT, LEFT):
@@ -139,7 +138,7 @@ def _testes(frame: BodyFrame, rng: np.random.Generator) -> Iterator[Part]:
     yield Part(Tissue.SKIN, Solid(distance, box), Organ.SKIN)
     yield Part(Tissue.FAT, Solid(lambda x, y, z: place.shape(sac)[0](x, y, z) + np.float32(2.5), box), Organ.FAT)
     for side in (RIGHT, LEFT):
-        size = (18 * float(np.exp(0.15 * np.clip(rng.standard_normal(), -2, 2))) / 18) ** (1 / 3)
+        size = float(np.exp(0.05 * np.clip(rng.standard_normal(), -2, 2)))
         body = ellipsoid((side * 15.5, rng.normal(0, 2), rng.normal(-3, 2)), (13 * size, 14.5 * size, 22.5 * size))
         distance, box = place.shape(body)
         yield Part(Tissue.TESTIS, Solid(distance, box), Organ.TESTES)

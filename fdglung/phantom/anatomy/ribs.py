@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, cage, spine_y, sternum_y
-from fdglung.phantom.anatomy.solids import at, bone, chain, mirrored, noise, remembered, union
+from fdglung.phantom.anatomy.solids import Memory, at, bone, chain, mirrored, noise, union
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Solid, ellipsoid
@@ -72,13 +73,16 @@ def parts(subject: Subject) -> Iterator[Part]:
     """Yield the ribs from their angles to the sternum, cartilages first."""
     rng = subject.rng(141)
     drawn = {side: _maps(courses) for side, courses in _drawn(subject).items()}
-    fields = remembered(lambda x, y, z: _unrolled(drawn, x, y, z))
+    memory = Memory()
     old = float(np.clip((subject.age_years - 45) / 35, 0, 1.1)) * float(rng.uniform(0.5, 1.5))
     clots = noise(rng, wavelength_mm=(13, 13, 13))
 
     def calcified(x: Array, y: Array, z: Array) -> Array:
         result: Array = np.float32(330 * old) * np.maximum(clots(x, y, z) - np.float32(1.1 - 0.5 * old), 0)
         return result
+
+    def fields(x: Array, y: Array, z: Array) -> tuple[Array, ...]:
+        return memory.recall(partial(_unrolled, drawn), x, y, z)
 
     def rib(inset: float) -> Solid:
         return Solid(lambda x, y, z: _rounded(fields(x, y, z), 0, inset), _BOX)

@@ -1,4 +1,4 @@
-"""Skull: vault, base, face with its air, mandible and teeth. The brain is painted by others into `vault_room`."""
+"""Skull: vault, base, face with its air, mandible and teeth. The brain is painted by others into `VAULT`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT
+from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, VAULT
 from fdglung.phantom.anatomy.solids import bone, chain, grown, mirrored, union, without
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Solid, ellipsoid
 from fdglung.phantom.subject import Subject
 
-vault_room = ellipsoid((0, 12, 257), (68, 85, 70))
-"""The room inside the vault, canonical mm."""
-
 
 def parts(subject: Subject) -> Iterator[Part]:
     """Yield skull, the cranial room filled with fluid, orbits, sinuses and nasal air, mandible, teeth."""
     rng = subject.rng(171)
     thick = float(rng.normal(6.5, 0.7))
-    outer = grown(vault_room, thick)
+    outer = grown(VAULT, thick)
     base = union(
         ellipsoid((0, 28, 198), (24, 24, 10)),
         ellipsoid((0, -8, 206), (20, 26, 14)),
@@ -38,8 +35,8 @@ def parts(subject: Subject) -> Iterator[Part]:
     hole = ellipsoid((0, 36, 196), (15, 17, 16))
     head = without(union(outer, base, face, blend_mm=3), hole.distance)
     yield from bone(head, Organ.SKULL, shell_mm=1.9, fine=False)
-    yield Part(Tissue.CORTICAL_BONE, grown(vault_room, 1.6), Organ.SKULL)
-    yield Part(Tissue.CSF, without(vault_room, grown(base, 1).distance), Organ.BRAIN)
+    yield Part(Tissue.CORTICAL_BONE, grown(VAULT, 1.6), Organ.SKULL)
+    yield Part(Tissue.CSF, without(VAULT, grown(base, 1).distance), Organ.BRAIN)
     for side in (RIGHT, LEFT):
         yield Part(Tissue.FAT, ellipsoid((side * 33, -66, 222), (20, 26, 18), axis=(side * 0.2, 0.1, 1)))
         yield Part(Tissue.AIR, ellipsoid((side * 27, -56, 192), (13, 17, 15)))

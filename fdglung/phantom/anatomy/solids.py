@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -150,22 +151,69 @@ def muscle(solid: Solid, grain: Distance, *, rim_mm: float = 1.3) -> Iterator[Pa
     yield Part(Tissue.MUSCLE, Solid(wavy, box), Organ.MUSCLE, hu_offset=grain)
 
 
-def remembered(function: Callable[[Array, Array, Array], tuple[Array, ...]]) -> Callable[..., tuple[Array, ...]]:
-    """Remember a function of x, y, z at the places where it was worked out: several parts ask at the same ones."""
-    known: dict[tuple[object, ...], tuple[Array, ...]] = {}
+class Memory:
+    """Fields at the places where they were worked out last: several parts ask for them at the same ones.
 
-    def value(x: Array, y: Array, z: Array) -> tuple[Array, ...]:
+    It holds at most `MEMORY_BYTES`, and is gone with the last part that asks. Threads may ask at once; two that ask for
+    the same may both work it out.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Array, ...]] = {}
+        self._bytes = 0
+        self._guard = Lock()
+
+    def recall(
+        self, work: Callable[[Array, Array, Array], tuple[Array, ...]], x: Array, y: Array, z: Array
+    ) -> tuple[Array, ...]:
+        """Return the fields that `work`, the same one at each call, makes of x, y and z."""
         key = tuple(part for f in (x, y, z) for part in (f.shape, f.flat[0], f.flat[f.size // 2], f.flat[f.size - 1]))
-        if key not in known:
-            if len(known) >= _REMEMBERED:
-                known.pop(next(iter(known)))
-            known[key] = function(x, y, z)
-        return known[key]
+        with self._guard:
+            found = self._known.get(key)
+        if found is not None:
+            return found
+        found = work(x, y, z)
+        with self._guard:
+            if key not in self._known:
+                self._known[key] = found
+                self._bytes += _size(found)
+            while self._bytes > MEMORY_BYTES:
+                self._bytes -= _size(self._known.pop(next(iter(self._known))))
+        return found
 
-    return value
+
+MEMORY_BYTES = 400_000_000
+"""Most that one memory holds: the body's surface in a thorax of 2 mm voxels takes a third of it."""
 
 
-_REMEMBERED = 24
+def _size(fields: tuple[Array, ...]) -> int:
+    return sum(field.nbytes for field in fields)
+
+
+def thinned(
+    work: Callable[[Array, Array, Array], tuple[Array, ...]],
+    x: Array,
+    y: Array,
+    z: Array,
+    *,
+    every: tuple[int, int, int],
+) -> tuple[Array, ...]:
+    """Work smooth fields out at some of the points of a lattice (z, y, x), one of `every`, and linearly between."""
+    shape = np.broadcast_shapes(x.shape, y.shape, z.shape)
+    chosen = [np.unique(np.append(np.arange(0, n, step), n - 1)) for n, step in zip(shape, every, strict=True)]
+    window = np.ix_(*chosen)
+    fields = list(work(*(np.broadcast_to(axis, shape)[window] for axis in (x, y, z))))
+    for axis, (at, count) in enumerate(zip(chosen, shape, strict=True)):
+        if len(at) == count:
+            continue
+        each = np.arange(count)
+        first = np.clip(np.searchsorted(at, each, side="right") - 1, 0, len(at) - 2)
+        part = ((each - at[first]) / np.diff(at)[first]).astype(np.float32)
+        part = np.expand_dims(part, tuple(a for a in range(3) if a != axis))
+        for number, field in enumerate(fields):
+            low = np.take(field, first, axis)
+            fields[number] = low + part * (np.take(field, first + 1, axis) - low)
+    return tuple(fields)
 
 
 def near(solid: Solid, x: Array, y: Array, z: Array, *, reach_mm: float = 40.0) -> Array:

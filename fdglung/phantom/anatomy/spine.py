@@ -7,17 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fdglung.phantom.anatomy.landmarks import LEFT, RIGHT, VERTEBRAE, oval, spine_y
-from fdglung.phantom.anatomy.solids import (
-    at,
-    between,
-    bone,
-    by_height,
-    chain,
-    meet,
-    noise,
-    remembered,
-    union,
-)
+from fdglung.phantom.anatomy.solids import Memory, at, between, bone, by_height, chain, meet, noise, union
 from fdglung.phantom.organs import Organ, Tissue
 from fdglung.phantom.raster import Part
 from fdglung.phantom.shapes import Array, Box, Distance, Solid, ellipsoid, smooth_union
@@ -55,8 +45,7 @@ class Column:
         index = np.clip(np.searchsorted(-low, -_HEIGHTS, side="left"), 0, len(rows) - 1)
         self.middle = ((low + disc + high) / 2)[index].astype(np.float32)
         self.half = ((high - low - disc) / 2)[index].astype(np.float32)
-        self.fields = remembered(self._fields)
-        self.arch_fields = remembered(self._arch_fields)
+        self._memories = Memory(), Memory()
 
     def centre_x(self, z: Array) -> Array:
         """Sideways place of the spine: a mild scoliosis."""
@@ -68,8 +57,11 @@ class Column:
         index = np.clip((t - np.float32(_HEIGHTS[0])) / np.float32(_PITCH), 0, len(_HEIGHTS) - 1).astype(np.int32)
         return t - self.middle[index], self.half[index]
 
-    def _fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
+    def fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
         """Return height in the level, half of it, place across and deep, and distance to the bodies' sides."""
+        return self._memories[0].recall(self._fields, x, y, z)
+
+    def _fields(self, x: Array, y: Array, z: Array) -> tuple[Array, ...]:
         centre = _axis_y(z)
         across, deep = x - self.centre_x(z), y - centre
         t = z + deep * _SLOPE(z)
@@ -116,7 +108,7 @@ class Column:
         """Pedicles, laminae, articular, transverse and spinous processes."""
 
         def distance(x: Array, y: Array, z: Array) -> Array:
-            across, deep, height, half, tip, _ = self.arch_fields(x, y, z)
+            across, deep, height, half, tip, _ = self._memories[1].recall(self._arch_fields, x, y, z)
             size = np.float32(self.size)
             canal = np.hypot(across / np.float32(1.15), deep) - np.float32(8.8)
             pedicle = meet(

@@ -53,9 +53,11 @@ def _within(solid: Solid, surface: BodySurface) -> Solid:
 
 
 def _deep(surface: BodySurface) -> Distance:
+    thick = np.float32(2.5 + 4.5 * surface.habitus.muscle)
+
     def distance(x: Array, y: Array, z: Array) -> Array:
         wall = surface.layers(x, y, z)[2]
-        return meet(between(wall, -2, 9.5 - 7.5 * np.clip((z - 70) / 25, 0, 1)), between(z, -205, 118))
+        return meet(between(wall, -2, thick * (1 - np.clip((z - 70) / 25, 0, 1))), between(z, -205, 90))
 
     return distance
 

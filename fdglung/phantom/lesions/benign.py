@@ -157,14 +157,14 @@ BENIGN = (
         hu=(15, 25),
         texture=Spread(0.08, 0.04, 0.01, 0.4),
         nodes=nodes(0.03, 0.1, (11, 3), (2.8, 0.9, 1.3, 7)),
-        sources="SUV, diameter, calcium in 4 of 14 HAMARTOMA; rest round figures",
+        sources="SUV, diameter, calcium in 4 of 14 HAMARTOMA; lobes LOBES; rest round figures",
     ),
     Subtype(
         "cryptococcoma",
         LesionClass.BENIGN,
         0.13,
         number=(0.35, 0.20, 0.15, 0.10, 0.08, 0.06, 0.04, 0.02),
-        sizes=SizeUptake(Spread(7.5, 5.0, 3.5, 45), Spread(3.5, 2.9, 0.6, 16), 0.5, 0.5),
+        sizes=SizeUptake(Spread(7.0, 5.0, 3, 45), Spread(3.5, 2.9, 0.6, 16), 0.5, 0.5),
         forms=forms(0.93, 0.02, 0.01, 0.04),
         signs={
             Sign.LOBULATED: Chance(0.30),
@@ -181,7 +181,6 @@ BENIGN = (
         hu=(38, 10),
         texture=Spread(0.10, 0.05, 0.01, 0.4),
         nodes=nodes(0.08, 0.2, (11, 3), (3.3, 1.2, 1.5, 9)),
-        sources="diameter (7 +- 5 mm), SUV, lower lobes, subpleural place, halo (10.5-25 %) CRYPTO-235; rest round "
-        "figures",
+        sources="diameter, SUV, lower lobes, subpleural place, halo (10.5-25 %) CRYPTO-235; rest round figures",
     ),
 )

@@ -11,11 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from fdglung.errors import ParameterError
+from fdglung.phantom.lesions.other_tracers import uptake_ratios
 from fdglung.phantom.lesions.plans import RIGHT_LOBES, Disease, Form, LesionPlan, Sign, Station
 from fdglung.phantom.lesions.profiles import (
     DEFAULT_PRIORS,
     GROUND_GLASS_HU,
-    PROFILES,
     STATIONS,
     subtypes,
 )
@@ -35,7 +35,12 @@ def draw_class(rng: np.random.Generator, *, priors: Mapping[LesionClass, float] 
 
 
 def draw_disease(
-    rng: np.random.Generator, lesion_class: LesionClass, *, overlap: float = 0.1, subtype: str | None = None
+    rng: np.random.Generator,
+    lesion_class: LesionClass,
+    *,
+    overlap: float = 0.1,
+    subtype: str | None = None,
+    tracer: str = "fdg",
 ) -> Disease:
     """Draw a patient of a class: subtype, lesions in the lungs and avid nodes.
 
@@ -53,11 +58,15 @@ def draw_disease(
         alike: label noise that no classifier can beat. See `fdglung.phantom.lesions.overlap`.
     subtype
         Name of one of the class's subtypes; None draws it by its weight.
+    tracer
+        Key of `fdglung.phantom.tracers.TRACERS`. Another one than FDG changes nothing but SUVmax, which is multiplied
+        by `fdglung.phantom.lesions.other_tracers.UPTAKE_RATIOS`: its spread, and how it goes with size and subtype,
+        stay those of FDG.
 
     Raises
     ------
     ParameterError
-        `overlap` outside its range, or an unknown `lesion_class` or `subtype`.
+        `overlap` outside its range, or an unknown `lesion_class`, `subtype` or `tracer`.
 
     """
     check_overlap(overlap)
@@ -71,6 +80,7 @@ def draw_disease(
         raise ParameterError(
             f"{subtype!r} is no subtype of {lesion_class}", attribute="subtype", remedy=f"Give {names}"
         )
+    ratios = uptake_ratios(tracer)
     drawn = _choose(rng, own, [one.weight for one in own])
     truth = next((one for one in own if one.name == subtype), drawn)
     look = truth
@@ -78,7 +88,8 @@ def draw_disease(
         other = _choose(rng, [one for one in LesionClass if one != lesion_class])
         others = subtypes(other)
         look = _choose(rng, others, [one.weight for one in others])
-    return Disease(truth.lesion_class, truth.name, look.lesion_class, look.name, _draw_plans(rng, look, truth))
+    plans = _draw_plans(rng, look, truth, ratios[look.lesion_class])
+    return Disease(truth.lesion_class, truth.name, look.lesion_class, look.name, plans)
 
 
 def check_overlap(overlap: float) -> None:
@@ -91,10 +102,10 @@ def check_overlap(overlap: float) -> None:
 
 def check_priors(priors: Mapping[LesionClass, float]) -> dict[LesionClass, float]:
     """Return shares of all four classes, in their order, that sum to 1; raise a ParameterError where they cannot."""
-    shares = {LesionClass(one): float(priors.get(one, 0.0)) for one in LesionClass}
-    unknown = [one for one in priors if one not in set(LesionClass)]
+    known = all(one in set(LesionClass) and isinstance(share, (int, float)) for one, share in priors.items())
+    shares = {one: float(priors.get(one, 0.0)) for one in LesionClass} if known else {}
     total = sum(shares.values())
-    if unknown or min(shares.values()) < 0 or not 0 < total < math.inf:
+    if not known or min(shares.values()) < 0 or not 0 < total < math.inf:
         raise ParameterError(
             f"priors are {dict(priors)}", attribute="priors", remedy="Give each class a share of 0 or more, not all 0"
         )
@@ -117,7 +128,7 @@ def _choose(rng: np.random.Generator, items: Sequence[_Item], weights: Sequence[
     return items[min(bisect_right(edges, rng.random() * edges[-1]), len(items) - 1)]
 
 
-def _draw_plans(rng: np.random.Generator, look: Subtype, truth: Subtype) -> tuple[LesionPlan, ...]:
+def _draw_plans(rng: np.random.Generator, look: Subtype, truth: Subtype, ratio: float) -> tuple[LesionPlan, ...]:
     number = _choose(rng, range(1, len(look.number) + 1), look.number)
     diameters, uptakes = look.sizes.draw(rng, number)
     textures = look.texture.draw(rng, number)
@@ -130,7 +141,7 @@ def _draw_plans(rng: np.random.Generator, look: Subtype, truth: Subtype) -> tupl
                 lesion_class=truth.lesion_class,
                 subtype=truth.name,
                 diameter_mm=float(diameter),
-                suv_max=float(uptake),
+                suv_max=ratio * float(uptake),
                 hu=_draw_hu(rng, look, form),
                 texture=float(texture),
                 form=form,
@@ -140,7 +151,7 @@ def _draw_plans(rng: np.random.Generator, look: Subtype, truth: Subtype) -> tupl
                 seed=int(rng.integers(2**63)),
             )
         )
-    return (*plans, *_draw_nodes(rng, look, truth, right=plans[0].lobe in RIGHT_LOBES))
+    return (*plans, *_draw_nodes(rng, look, truth, ratio, right=plans[0].lobe in RIGHT_LOBES))
 
 
 def _draw_hu(rng: np.random.Generator, look: Subtype, form: Form) -> float:
@@ -154,7 +165,9 @@ def _draw_signs(rng: np.random.Generator, look: Subtype, form: Form, diameter: f
     return frozenset(sign for sign, has in zip(Sign, found.tolist(), strict=True) if has)
 
 
-def _draw_nodes(rng: np.random.Generator, look: Subtype, truth: Subtype, *, right: bool) -> tuple[LesionPlan, ...]:
+def _draw_nodes(
+    rng: np.random.Generator, look: Subtype, truth: Subtype, ratio: float, *, right: bool
+) -> tuple[LesionPlan, ...]:
     if rng.random() >= look.nodes.chance:
         return ()
     pattern = "symmetric" if rng.random() < look.nodes.symmetric else "right" if right else "left"
@@ -167,7 +180,7 @@ def _draw_nodes(rng: np.random.Generator, look: Subtype, truth: Subtype, *, righ
             lesion_class=truth.lesion_class,
             subtype=f"{truth.name} node",
             diameter_mm=float(diameter),
-            suv_max=float(uptake),
+            suv_max=ratio * float(uptake),
             hu=float(rng.normal(*NODE_HU)),
             texture=0.05,
             kind="node",
@@ -176,13 +189,3 @@ def _draw_nodes(rng: np.random.Generator, look: Subtype, truth: Subtype, *, righ
         )
         for station, diameter, uptake in zip(stations, diameters, uptakes, strict=True)
     )
-
-
-_BY_NAME = {one.name: one for one in PROFILES}
-
-
-def profile(name: str) -> Subtype:
-    """Return the profile of a subtype by its name."""
-    if name not in _BY_NAME:
-        raise ParameterError(f"{name!r} is no subtype", attribute="name", remedy=f"Give one of {', '.join(_BY_NAME)}")
-    return _BY_NAME[name]

@@ -13,9 +13,6 @@ from fdglung.phantom.lesions.plans import Sign
 from fdglung.phantom.lesions.subtype import EVENLY, Subtype, forms, nodes, zones
 from fdglung.phantom.study import LesionClass
 
-LEAN_MASS_FACTOR = 1.3
-"""SUVbw over SUV by lean mass: James' lean mass of 63 % men and 37 % women of 170 and 158 cm, 70 and 60 kg."""
-
 LYMPHOMAS = (
     Subtype(
         "MALT lymphoma",
@@ -66,8 +63,8 @@ LYMPHOMAS = (
         hu=(40, 10),
         texture=Spread(0.10, 0.05, 0.01, 0.4),
         nodes=nodes(0.55, 0.4, (22, 8), (17, 6, 4, 40)),
-        sources="form, cavity, periphery PPL-SPL; air bronchogram before halo PPL-19; nodes NODES (median 16); rest "
-        "round figures",
+        sources="form, cavity, periphery PPL-SPL; air bronchogram before halo PPL-19; nodes NODES (median 16); lobes "
+        "LOBES; rest round figures",
     ),
     Subtype(
         "secondary pulmonary lymphoma",
@@ -92,7 +89,7 @@ LYMPHOMAS = (
         hu=(40, 10),
         texture=Spread(0.10, 0.05, 0.01, 0.4),
         nodes=nodes(0.8, 0.5, (20, 7), (10, 5, 2, 35)),
-        sources="hilar place and nodes PPL-SPL; rest round figures",
+        sources="hilar place and nodes PPL-SPL; lobes LOBES; rest round figures",
     ),
 )
 
@@ -263,6 +260,6 @@ METASTASES = (
         hu=(38, 10),
         texture=Spread(0.12, 0.06, 0.01, 0.4),
         nodes=nodes(0.22, 0.1, (16, 5), (7, 4, 1.5, 25)),
-        sources="number, round, smooth, basal, outer METASTASES; rest round figures",
+        sources="number METASTASES; round, smooth, basal, outer METASTASES-CT; rest round figures",
     ),
 )

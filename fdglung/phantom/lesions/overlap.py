@@ -21,6 +21,7 @@ from fdglung.phantom.lesions.drawing import (
     draw_disease,
     station_probability,
 )
+from fdglung.phantom.lesions.other_tracers import uptake_ratios
 from fdglung.phantom.lesions.plans import RIGHT_LOBES, Disease, Form, LesionPlan, Sign, Zone
 from fdglung.phantom.lesions.profiles import DEFAULT_PRIORS, GROUND_GLASS_HU, PROFILES
 from fdglung.phantom.lesions.subtype import Subtype
@@ -97,6 +98,7 @@ def bayes_error(
     priors: Mapping[LesionClass, float] = DEFAULT_PRIORS,
     descriptors: frozenset[Descriptor] = ALL,
     level: Literal["patient", "lesion"] = "patient",
+    tracer: str = "fdg",
 ) -> BayesError:
     """Bayes error by Monte Carlo over drawn patients, with the true posterior from the profiles' own densities.
 
@@ -115,6 +117,8 @@ def bayes_error(
     level
         "patient": all lesions of a patient together. "lesion": one lesion of the lungs, each of the patient's alike,
         without the others, their number and the nodes.
+    tracer
+        As for `draw_disease`.
 
     Returns
     -------
@@ -128,10 +132,17 @@ def bayes_error(
         raise ParameterError(f"n is {n}", attribute="n", remedy="Give a whole number from 2")
     if level not in ("patient", "lesion"):
         raise ParameterError(f"level is {level!r}", attribute="level", remedy="Give patient or lesion")
-    diseases = [draw_disease(rng, draw_class(rng, priors=shares), overlap=overlap) for _ in range(n)]
+    diseases = [draw_disease(rng, draw_class(rng, priors=shares), overlap=overlap, tracer=tracer) for _ in range(n)]
     if level == "lesion":
         diseases = [_one_lesion(rng, disease) for disease in diseases]
-    chances = posterior(diseases, overlap=overlap, priors=shares, descriptors=descriptors, counted=level == "patient")
+    chances = posterior(
+        diseases,
+        overlap=overlap,
+        priors=shares,
+        descriptors=descriptors,
+        counted=level == "patient",
+        tracer=tracer,
+    )
     wrong = 1 - chances.max(axis=1)
     classes = list(LesionClass)
     truth = np.array([classes.index(disease.lesion_class) for disease in diseases])
@@ -147,6 +158,7 @@ def posterior(
     priors: Mapping[LesionClass, float] = DEFAULT_PRIORS,
     descriptors: frozenset[Descriptor] = ALL,
     counted: bool = True,
+    tracer: str = "fdg",
 ) -> Floats:
     """Posterior probability of each class given the plans, shape (patients, 4), classes in `LesionClass`' order.
 
@@ -154,7 +166,7 @@ def posterior(
     ----------
     diseases
         Patients; their classes and subtypes are not looked at.
-    overlap, priors, descriptors
+    overlap, priors, descriptors, tracer
         As for `bayes_error`.
     counted
         Whether the number of lesions is evidence.
@@ -164,8 +176,10 @@ def posterior(
     table = _Table(diseases)
     classes = list(LesionClass)
     looks = np.full((len(diseases), len(classes)), -np.inf)
+    ratios = uptake_ratios(tracer)
     for subtype in PROFILES:
-        values = math.log(subtype.weight) + _log_density(table, subtype, descriptors, counted)
+        ratio = ratios[subtype.lesion_class]
+        values = math.log(subtype.weight) + _log_density(table, subtype, ratio, descriptors, counted)
         column = classes.index(subtype.lesion_class)
         looks[:, column] = np.logaddexp(looks[:, column], values)
     with np.errstate(divide="ignore"):
@@ -214,9 +228,12 @@ def _codes(plans: Sequence[LesionPlan], name: str, values: list[object]) -> npt.
     return np.array([values.index(getattr(plan, name)) for plan in plans])
 
 
-def _log_density(table: _Table, subtype: Subtype, descriptors: frozenset[Descriptor], counted: bool) -> Floats:
-    """Log density of what is seen of each patient, were it of a subtype."""
-    size, uptake = subtype.sizes.log_density(table.diameter, table.suv, table.patient, table.patients)
+def _log_density(
+    table: _Table, subtype: Subtype, ratio: float, descriptors: frozenset[Descriptor], counted: bool
+) -> Floats:
+    """Log density of what is seen of each patient, were it of a subtype whose uptake is `ratio` times that of FDG."""
+    size, uptake = subtype.sizes.log_density(table.diameter, table.suv / ratio, table.patient, table.patients)
+    uptake = uptake - table.number * math.log(ratio)
     result = size
     if Descriptor.UPTAKE in descriptors:
         result = result + uptake
@@ -241,7 +258,7 @@ def _log_density(table: _Table, subtype: Subtype, descriptors: frozenset[Descrip
         lesions += _log_signs(table, subtype)
     result = result + table.by_patient(lesions)
     if Descriptor.NODES in descriptors and counted:
-        result = result + _log_nodes(table, subtype)
+        result = result + _log_nodes(table, subtype, ratio)
     return result
 
 
@@ -267,7 +284,7 @@ def _log_signs(table: _Table, subtype: Subtype) -> Floats:
     return result
 
 
-def _log_nodes(table: _Table, subtype: Subtype) -> Floats:
+def _log_nodes(table: _Table, subtype: Subtype, ratio: float) -> Floats:
     result = np.full(table.patients, math.log(1 - subtype.nodes.chance))
     carriers = [i for i, nodes in enumerate(table.nodes) if nodes]
     if not carriers:
@@ -275,7 +292,8 @@ def _log_nodes(table: _Table, subtype: Subtype) -> Floats:
     flat = [node for i in carriers for node in table.nodes[i]]
     patient = np.repeat(np.arange(len(carriers)), [len(table.nodes[i]) for i in carriers])
     diameter, suv = (np.array([getattr(node, name) for node in flat]) for name in ("diameter_mm", "suv_max"))
-    size, uptake = subtype.nodes.sizes.log_density(diameter, suv, patient, len(carriers))
+    size, uptake = subtype.nodes.sizes.log_density(diameter, suv / ratio, patient, len(carriers))
+    uptake = uptake - np.bincount(patient) * math.log(ratio)
     for row, i in enumerate(carriers):
         stations = frozenset(node.station for node in table.nodes[i] if node.station is not None)
         share = subtype.nodes.symmetric

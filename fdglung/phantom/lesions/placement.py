@@ -24,8 +24,11 @@ from fdglung.phantom.shapes import Array, Distance
 GAP_MM = 3.0
 """Least distance between the bodies of two lesions in mm."""
 
-SMALLEST = 0.8
-"""A drawn lesion that does not fit is tried again at 0.9 and at this share of its diameter."""
+SHRINK = (1.0, 0.9, 0.8)
+"""Shares of its diameter at which a drawn lesion is tried, until it fits."""
+
+LAST_SHRINK = (0.7, 0.6, 0.5)
+"""Likewise for the largest lesion of a patient of whom none has found room in the lungs."""
 
 _DEEP = 0.9
 """Depth of a lesion that lies wholly in the lung, in radii."""
@@ -43,8 +46,9 @@ def place_lesions(
     """Place drawn lesions in a chest, largest first, so that their bodies do not touch.
 
     A lesion lies in its lobe and zone. Where there is no room it goes to another zone of the lobe, then to another
-    lobe, then is tried smaller (`SMALLEST`); one that still does not fit is left out, as is a node for which there is
-    no room at its station.
+    lobe, then is tried smaller (`SHRINK`); one that still does not fit is left out, as is a node for which there is
+    no room at its station. So that a patient keeps a lesion, the largest is tried down to half of its diameter
+    (`LAST_SHRINK`) where none has fitted.
 
     Parameters
     ----------
@@ -78,19 +82,27 @@ def place_lesions(
     _check_given(given, chest)
     taken = [(np.array(lesion.centre_mm), lesion.body.reach_mm) for lesion in given]
     found: dict[int, PlacedLesion] = {}
-    for index in sorted(range(len(plans)), key=lambda i: (plans[i].kind == "node", -plans[i].diameter_mm)):
-        plan = plans[index]
-        place = place_node if plan.kind == "node" else _place_in_lung
-        lesion = place(plan, chest, taken, rng)
+
+    def keep(index: int, lesion: PlacedLesion | None) -> None:
         if lesion is not None:
             found[index] = lesion
             taken.append((np.array(lesion.centre_mm), lesion.body.reach_mm))
-    if any(plan.kind == "lung" for plan in plans) and not any(one.plan.kind == "lung" for one in found.values()):
+
+    largest_first = sorted(range(len(plans)), key=lambda i: -plans[i].diameter_mm)
+    in_lungs = [index for index in largest_first if plans[index].kind == "lung"]
+    for index in in_lungs:
+        keep(index, _place_in_lung(plans[index], chest, taken, rng, SHRINK))
+    if in_lungs and not found:
+        keep(in_lungs[0], _place_in_lung(plans[in_lungs[0]], chest, taken, rng, LAST_SHRINK))
+    if in_lungs and not found:
         raise ParameterError(
             "no lesion finds room in the lungs",
             attribute="plans",
             remedy="Give smaller lesions, or an organ map with larger lungs",
         )
+    for index in largest_first:
+        if plans[index].kind == "node":
+            keep(index, place_node(plans[index], chest, taken, rng))
     return (*given, *(found[index] for index in sorted(found)))
 
 
@@ -188,13 +200,17 @@ class _Try:
 
 
 def _place_in_lung(
-    plan: LesionPlan, chest: Chest, taken: Sequence[tuple[Floats, float]], rng: np.random.Generator
+    plan: LesionPlan,
+    chest: Chest,
+    taken: Sequence[tuple[Floats, float]],
+    rng: np.random.Generator,
+    shares: Sequence[float],
 ) -> PlacedLesion | None:
     own = (plan.lobe,) if plan.lobe is not None else LOBES
     side = RIGHT_LOBES if plan.lobe in RIGHT_LOBES else tuple(lobe for lobe in LOBES if lobe not in RIGHT_LOBES)
     # small ones lie wholly in the lung; large ones lean on the pleura, which bounds them
     deep = _DEEP if plan.diameter_mm < 30 and plan.form != Form.CONSOLIDATION else 0.6
-    for shrink in (1.0, 0.9, SMALLEST):
+    for shrink in shares:
         for attempt in (
             _Try(shrink, True, own, deep),
             _Try(shrink, False, own, deep),

@@ -57,15 +57,16 @@ STATIONS: Mapping[str, Mapping[Station, float]] = MappingProxyType(
 
 SOURCES: Mapping[str, str] = MappingProxyType(
     {
-        "MALT-29": "29 pulmonary MALT lymphomas of 28 patients, PET against Ki-67 (abstract)",
+        "MALT-29": "Correlation between FDG PET/CT semiquantitative parameters and Ki-67 expression in pulmonary MALT "
+        "lymphoma: 29 lesions of 28 patients (abstract)",
         "MALT-28": "PMID 28830222",
         "MALT-21": "10.3760/cma.j.cn121381-202202009-00228",
         "MALT-CT": "10.2147/CMAR.S327846",
         "PPL-19": "10.3389/fonc.2022.973109",
         "PPL-SPL": "10.3892/ol.2017.6962",
         "NODES": "10.3389/fonc.2025.1643924",
-        "NSCLC-540": "540 resected NSCLC, SUVmax by lean mass (2006-2013, one institution), times 1.3",
-        "NSCLC-60": "10.1186/s43055-022-00782-4",
+        "NSCLC-540": "540 resected NSCLC (October 2006 to January 2013, abstract), SUVmax by lean mass times 1.3, from "
+        "James' lean mass of 63 % men and 37 % women of 170 and 158 cm, 70 and 60 kg",
         "SOLID-3CM": "10.1186/s12885-019-6274-0",
         "ADENO-CT": "PMC4004700",
         "BENIGN-113": "10.21037/tlcr.2019.06.09",
@@ -75,7 +76,9 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "CRYPTO-235": "10.3760/cma.j.issn.1673-4114.2020.01.009",
         "HAMARTOMA": "10.3892/ol.2018.8660",
         "INFLAMED-225": "10.2147/JIR.S304431",
-        "METASTASES": "J Korean Radiol Soc 1984",
+        "METASTASES": "Lee JS et al., Radiological evaluation of pulmonary metastasis, J Korean Radiol Soc 1984 (117 "
+        "of nodular type)",
+        "METASTASES-CT": "10.1007/s00117-004-1068-y",
         "LOBES": "PMC7490509",
     }
 )

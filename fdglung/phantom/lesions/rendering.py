@@ -13,6 +13,7 @@ from fdglung.errors import ParameterError
 from fdglung.phantom.lesions.bodies import Field, Waves, Window, cover, draw_waves, locate
 from fdglung.phantom.lesions.placed import PlacedLesion, Point, Rod
 from fdglung.phantom.lesions.plans import Form, Sign
+from fdglung.phantom.lesions.rods import fill_rods, ramp
 from fdglung.phantom.shapes import Array, Distance, Grid, ball_coverage
 
 LUNG_HU = -850.0
@@ -171,7 +172,7 @@ class _Inside:
         for lean, along in zip(self.lean, (field.x, field.y, field.z), strict=True):
             factor += np.float32(lean) * along
         edge = np.clip(np.float32(fraction) * factor, 0, 0.88) * field.surface
-        return _ramp(field.distance - edge, width)
+        return ramp(field.distance - edge, width)
 
 
 def _inside(lesion: PlacedLesion) -> _Inside:
@@ -184,6 +185,9 @@ def _inside(lesion: PlacedLesion) -> _Inside:
     core = float(rng.uniform(0.4, 0.65)) if plan.form == Form.PART_SOLID else 0.0
     hollow = float(rng.uniform(0.45, 0.7)) if Sign.CAVITY in plan.signs else 0.0
     rot = float(rng.uniform(0.5, 0.72)) if Sign.NECROSIS in plan.signs else 0.0
+    if hollow and rot:
+        # the wall of a cavity, or nothing of the necrosis would be left
+        rot = max(rot, hollow + 0.12)
     x, y, z = (0.12 * rng.standard_normal(3)).tolist()
     stones: list[Rod] = []
     if Sign.CALCIUM in plan.signs:
@@ -211,13 +215,13 @@ def _paint(lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, conf
     coverage, free = cover(body, centre, grid, window, field, allowed=confine)
     width = float(np.mean(grid.spacing_mm))
     fine = inside.fine.at(x, y, z)
-    tissue = _ramp(field.distance - field.surface, width) if plan.form in _HAZY else coverage.copy()
+    tissue = ramp(field.distance - field.surface, width) if plan.form in _HAZY else coverage.copy()
     opacity = _opacity(lesion, inside, field, tissue, inside.haze.at(x, y, z), width)
     solid_hu = 30.0 if plan.form == Form.GROUND_GLASS else plan.hu
     hu = np.float32(solid_hu) + np.float32(5) * fine
     shift = tuple(c - p for c, p in zip(centre, lesion.centre_mm, strict=True))
     if lesion.strands or lesion.satellites:
-        np.maximum(opacity, _rods((*lesion.strands, *lesion.satellites), grid, window, shift), out=opacity)
+        np.maximum(opacity, fill_rods((*lesion.strands, *lesion.satellites), grid, window, shift), out=opacity)
     if confine is not None:
         # the solid body's border is already cut in its coverage
         np.minimum(opacity, np.maximum(opacity * free, coverage * (plan.form not in _HAZY)), out=opacity)
@@ -227,10 +231,10 @@ def _paint(lesion: PlacedLesion, grid: Grid, window: Window, centre: Point, conf
     if inside.hollow:
         hu += inside.part(field, inside.hollow, width) * (np.float32(-960) - hu)
     if inside.stones:
-        hu += _rods(inside.stones, grid, window, centre) * (np.float32(inside.stone_hu) - hu)
+        hu += fill_rods(inside.stones, grid, window, centre) * (np.float32(inside.stone_hu) - hu)
     if lesion.airways:
         # bronchi end where the lesion does: beyond it they belong to the lung
-        hu += _rods(lesion.airways, grid, window, shift) * (coverage > 0) * (np.float32(-940) - hu)
+        hu += fill_rods(lesion.airways, grid, window, shift) * (coverage > 0) * (np.float32(-940) - hu)
     return Rendered(grid, window, coverage, opacity, hu, suv)
 
 
@@ -302,47 +306,3 @@ def _mottle(lesion: PlacedLesion, inside: _Inside) -> tuple[float, float, float]
             alive &= (inside.part(field, fraction, 1.0) > 0.5) == wanted
     live = mottle[alive] if alive.sum() > 20 else mottle
     return float(live.mean()), max(float(live.std()), 1e-3), float(live.max())
-
-
-def _ramp(distance: Array, width: float) -> Array:
-    result: Array = np.clip(np.float32(0.5) - distance / np.float32(width), 0, 1)
-    return result
-
-
-def _rods(rods: Sequence[Rod], grid: Grid, window: Window, shift: Sequence[float]) -> Array:
-    """Fraction of each voxel of a window that thin parts fill; slices are sampled at most 1 mm apart."""
-    result = np.zeros(tuple(part.stop - part.start for part in window), np.float32)
-    x, y, z = (axis.ravel() - np.float32(s) for axis, s in zip(grid.coordinates(window), shift, strict=True))
-    count = max(1, math.ceil(grid.spacing_mm[2] - 1e-6))
-    layers = ((np.arange(count) + 0.5) / count - 0.5).astype(np.float32) * np.float32(grid.spacing_mm[2])
-    width = max(grid.spacing_mm[0], 0.5)
-    for rod in rods:
-        ends = np.array([rod.start, rod.stop], np.float32)
-        reach = max(rod.radius, rod.end_radius) + width
-        near = [
-            slice(
-                int(np.searchsorted(axis, ends[:, i].min() - reach - (spacing if i == 2 else 0))),
-                int(np.searchsorted(axis, ends[:, i].max() + reach + (spacing if i == 2 else 0))),
-            )
-            for i, (axis, spacing) in enumerate(zip((x, y, z), grid.spacing_mm, strict=True))
-        ]
-        if any(part.stop <= part.start for part in near):
-            continue
-        heights = (z[near[2], None] + layers[None, :]).reshape(-1, 1, 1)
-        distance = _rod_distance(rod, x[near[0]][None, None, :], y[near[1]][None, :, None], heights)
-        thin = np.float32(min(1.0, (rod.radius + rod.end_radius) / width))
-        filled = _ramp(distance, width) * thin
-        filled = filled.reshape(-1, count, *filled.shape[1:]).mean(axis=1)
-        part = result[near[2], near[1], near[0]]
-        np.maximum(part, filled, out=part)
-    return result
-
-
-def _rod_distance(rod: Rod, x: Array, y: Array, z: Array) -> Array:
-    start, along = np.array(rod.start, np.float32), np.subtract(rod.stop, rod.start).astype(np.float32)
-    p = (x - start[0], y - start[1], z - start[2])
-    square = np.float32(max(float(along @ along), 1e-6))
-    t = np.clip((p[0] * along[0] + p[1] * along[1] + p[2] * along[2]) / square, 0, 1)
-    gap = np.sqrt(sum((p[i] - t * along[i]) ** 2 for i in range(3)))
-    result: Array = gap - (np.float32(rod.radius) + np.float32(rod.end_radius - rod.radius) * t)
-    return result

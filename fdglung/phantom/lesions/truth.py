@@ -57,8 +57,9 @@ def true_lesion(lesion: PlacedLesion, fine: Rendered, label: int, tracking_uid: 
     Returns
     -------
     TrueLesion
-        The volume is that of the body, necrosis, cavity and air in bronchi included; SUVmax is the plan's; the CT
-        number takes aerated lung to be -850 HU where the lesion is hazy.
+        The volume is that of the body, necrosis, cavity and air in bronchi included. SUVmax is that of the hottest
+        place that the lesion fills by half: the plan's, or a little less where what bounds the lesion cuts off its
+        hottest part. The CT number takes aerated lung to be -850 HU where the lesion is hazy.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def true_lesion(lesion: PlacedLesion, fine: Rendered, label: int, tracking_uid: 
         place=lesion.place,
         centre_mm=(centre[0], centre[1], centre[2]),
         volume_ml=float(total * fine.voxel_ml),
-        suv_max=lesion.plan.suv_max,
+        suv_max=float(fine.suv[fine.coverage >= 0.5 * fine.coverage.max()].max()),
         suv_mean=float((filled * fine.suv).sum() / total),
         hu=float((filled * hu).sum() / total),
         signs=tuple(sorted(str(sign) for sign in lesion.plan.signs)),

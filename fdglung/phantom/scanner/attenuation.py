@@ -1,4 +1,4 @@
-"""Attenuation of 511 keV photons: from CT numbers to linear coefficients, and what survives along a line."""
+"""Attenuation of 511 keV photons: from CT numbers to linear coefficients."""
 
 from __future__ import annotations
 
@@ -33,26 +33,11 @@ def mu_map(hu: npt.ArrayLike) -> Array:
         float32 of the same shape, in 1/cm; nowhere below 0.
 
     """
-    above_air = np.maximum(np.asarray(hu, np.float32) + np.float32(1000), 0)
-    soft = np.float32(_SOFT_SLOPE) * above_air
-    bone = np.float32(_BONE_SLOPE) * above_air + np.float32(_BONE_OFFSET)
-    result: Array = np.where(above_air < _BREAK, soft, bone).astype(np.float32)
-    return result
-
-
-def survival(line_integrals: npt.ArrayLike) -> Array:
-    """Share of the photon pairs that leave the body along lines, by Beer and Lambert.
-
-    Parameters
-    ----------
-    line_integrals
-        Of the attenuation coefficient along the whole line, without unit (1/cm times cm), of any shape.
-
-    Returns
-    -------
-    Array
-        float32 of the same shape, from 0 to 1.
-
-    """
-    result: Array = np.exp(-np.asarray(line_integrals, np.float32))
-    return result
+    above_air = np.array(hu, np.float32)
+    above_air += 1000
+    np.maximum(above_air, 0, out=above_air)
+    is_bone = above_air >= _BREAK
+    slope = np.where(is_bone, np.float32(_BONE_SLOPE), np.float32(_SOFT_SLOPE))
+    above_air *= slope
+    above_air += np.where(is_bone, np.float32(_BONE_OFFSET), np.float32(0))
+    return above_air

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ _NEIGHBOURHOOD_MM = 40.0
 
 _NOISE_SCALE = 1.11
 """Standard deviation in the reference tier over the theory's: the mean of six reconstructions, within 3 % of each."""
+
+_SLAB_SLICES = 16
 
 _FINEST_MISMATCH_MM = 3.0
 _MISMATCH_ITERATIONS, _MISMATCH_SUBSETS, _MISMATCH_VIEWS = 3, 12, 60
@@ -79,27 +82,32 @@ def scan(
 
 def _resolved(scene: Scene, response: Response, known: Information) -> Tensor:
     """Activity with the resolution of the image, on the square; what is hotter has converged further."""
-    import torch
-
-    scanner, grid = response.scanner, scene.activity_grid
-    source = scene.activity
+    scanner, grid, square = response.scanner, scene.activity_grid, scene.square
     reach = 2 * (response.reconstruction.filter_fwhm_mm + max(scanner.fwhm_mm)) + 2 * response.spacing_mm[0]
+    source = scene.activity
     if not response.reconstruction.psf:
         source = intrinsic_blur(source, grid, scanner=scanner, axial=True, uniform=False)
-    typical = known.typical_pace(scene.activity, grid)
-    images: list[Tensor] = []
-    for step in _PACE_STEPS:
-        sharp = gridding.smooth(source, grid.spacing_mm, response.detail(step * typical), reach_mm=reach)
-        images.append(gridding.resample(sharp, grid, scene.square).clamp_min(0))
-    rate = gridding.resample(known.rate, known.grid, scene.square).clamp_min(0)
-    image = images[1]
-    for _ in range(_PACE_ROUNDS):
-        pace = (rate * image / typical).clamp_min(1e-6)
-        place = (pace / _PACE_STEPS[0]).log() / math.log(_PACE_STEPS[1] / _PACE_STEPS[0])
-        image = images[0]
-        for number, faster in enumerate(images[1:]):
-            image = torch.lerp(image, faster, (place - number).clamp(0, 1))
-    return image
+    typical = known.typical_pace()
+    fastest = _PACE_STEPS[-1] * typical
+    source = gridding.smooth(source, grid.spacing_mm, response.detail(fastest), reach_mm=reach)
+    source = gridding.resample(source, grid, square)
+    slower = [response.slower(step * typical, fastest) for step in _PACE_STEPS[:-1]]
+    images = [
+        image.clamp_min_(0) for image in gridding.smooth_by_each(source, square.spacing_mm, slower, reach_mm=reach)
+    ]
+    images.append(source.clamp_min_(0))
+    for part, slab in _slabs(square):
+        steps = [each[part] for each in images]
+        image = steps[1].clone()
+        rate = gridding.resample(known.rate, known.grid, slab).clamp_min_(0)
+        for _ in range(_PACE_ROUNDS):
+            place = (rate * image / typical).clamp_min_(1e-6).div_(_PACE_STEPS[0]).log_()
+            place.div_(math.log(_PACE_STEPS[1] / _PACE_STEPS[0]))
+            image.copy_(steps[0])
+            for number, faster in enumerate(steps[1:]):
+                image.lerp_(faster, (place - number).clamp_(0, 1))
+        steps[0].copy_(image)
+    return images[0]
 
 
 def _mismatched(image: Tensor, scene: Scene, *, scanner: Scanner, reconstruction: Reconstruction) -> Tensor:
@@ -140,31 +148,36 @@ def _mismatched(image: Tensor, scene: Scene, *, scanner: Scanner, reconstruction
 
 
 def _noisy(image: Tensor, square: Grid, response: Response, known: Information, *, rng: np.random.Generator) -> Tensor:
-    """Log-normal values whose mean is the image, but for the bias of cold places."""
+    """Log-normal values whose mean is the image, but for the bias of cold places; in place."""
     import torch
 
     rates, variances = response.variances()
     table = torch.from_numpy(np.log(np.maximum(_NOISE_SCALE**2 * variances, 1e-30)).astype(np.float32)).to(image.device)
     first, step = math.log(rates[0]), math.log(rates[1] / rates[0])
 
-    def variance(pace: Tensor) -> Tensor:
-        place = ((pace.clamp_min(1e-12).log() - first) / step).clamp(0, len(rates) - 1.001)
-        low = place.long()
-        return torch.lerp(table[low], table[low + 1], place - low).exp()
+    def log_variance(pace: Tensor) -> Tensor:
+        place = pace.clamp_min_(1e-12).log_().sub_(first).div_(step).clamp_(0, len(rates) - 1.001)
+        low = place.to(torch.int32)
+        return torch.lerp(table[low], table[low + 1], place.sub_(low))
 
     z = square.origin_mm[2] + square.spacing_mm[2] * np.arange(square.size[2])
-    sensitivity = torch.from_numpy(axial_sensitivity(z, response.scanner).astype(np.float32)).to(image.device)
-    weight = gridding.resample(known.weight.clamp_min(1e-20).log(), known.grid, square).exp()
-    weight *= square.spacing_mm[2] / 10 * sensitivity[:, None, None]
-    rate = gridding.resample(known.rate, known.grid, square).clamp_min(0)
+    seen = square.spacing_mm[2] / 10 * axial_sensitivity(z, response.scanner)
+    seen_log = torch.from_numpy(np.log(seen).astype(np.float32)).to(image.device)[:, None, None]
+    coarse = gridding.resample(image, square, known.grid).clamp_min_(0)
+    field = _correlated(square, response, known.noisiest_pace(coarse), rng=rng, device=image.device)
     wide = gaussian((_NEIGHBOURHOOD_MM, _NEIGHBOURHOOD_MM))
-    around = gridding.smooth(image, square.spacing_mm, wide, reach_mm=_NEIGHBOURHOOD_MM).clamp_min(0)
-    usual = (variance(rate * around) / weight).sqrt()
-    mean = image + _COLD_BIAS * (usual - _COLD_BELOW * image).clamp_min(0)
-    square_of_ratio = variance(rate * mean) / weight / mean.clamp_min(1e-9) ** 2
-    spread = torch.log1p(square_of_ratio.clamp_max(100))
-    field = _correlated(square, response, known.noisiest_pace(image, square), rng=rng, device=image.device)
-    return mean * (field * spread.sqrt() - spread / 2).exp()
+    around = gridding.smooth(coarse, known.grid.spacing_mm, wide, reach_mm=_NEIGHBOURHOOD_MM).clamp_min_(0)
+    weight = known.weight.clamp_min(1e-20).log()
+    usual = log_variance(known.rate * around).sub_(weight)
+    for part, slab in _slabs(square):
+        mean, each = image[part], seen_log[part]
+        spread = gridding.resample(usual, known.grid, slab).sub_(each).mul_(0.5).exp_()
+        mean.add_(spread.sub_(mean, alpha=_COLD_BELOW).clamp_min_(0), alpha=_COLD_BIAS)
+        spread = log_variance(gridding.resample(known.rate, known.grid, slab).mul_(mean))
+        spread.sub_(gridding.resample(weight, known.grid, slab)).sub_(each).exp_()
+        spread.div_(mean.clamp_min(1e-9).square_()).clamp_max_(100).log1p_()
+        mean.mul_(field[part].mul_(spread.sqrt()).sub_(spread, alpha=0.5).exp_())
+    return image
 
 
 def _correlated(square: Grid, response: Response, rate: float, *, rng: np.random.Generator, device: object) -> Tensor:
@@ -173,10 +186,20 @@ def _correlated(square: Grid, response: Response, rate: float, *, rng: np.random
 
     shape = square.shape
     spare = math.ceil(25 / square.spacing_mm[2])
-    full = (next_fast_len(shape[0] + spare), next_fast_len(shape[1]), next_fast_len(shape[2]))
+    full = (next_fast_len(shape[0] + spare), next_fast_len(shape[1]), next_fast_len(shape[2], real=True))
     white = torch.from_numpy(rng.standard_normal(full, dtype=np.float32)).to(device)
     spectrum = torch.fft.rfftn(white)
+    del white
     power = response.noise_power(rate)(*gridding.frequencies(full, square.spacing_mm, device))
-    mean_power = (power * rfft_weights(full[2]).to(device)).sum() / math.prod(full)
-    field = torch.fft.irfftn(spectrum * (power / mean_power).sqrt(), s=full)
+    mean_power = float((power.double() * rfft_weights(full[2]).to(device)).sum()) / math.prod(full)
+    field = torch.fft.irfftn(spectrum.mul_(power.div_(mean_power).sqrt_()), s=full)
     return field[: shape[0], : shape[1], : shape[2]]
+
+
+def _slabs(grid: Grid) -> Iterator[tuple[slice, Grid]]:
+    """Parts of a grid along the patient: bounds the memory."""
+    x, y, z = grid.origin_mm
+    for start in range(0, grid.size[2], _SLAB_SLICES):
+        part = slice(start, min(start + _SLAB_SLICES, grid.size[2]))
+        size = (*grid.size[:2], part.stop - part.start)
+        yield part, Grid((x, y, z + start * grid.spacing_mm[2]), grid.spacing_mm, size)

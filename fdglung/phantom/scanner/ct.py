@@ -125,15 +125,13 @@ def scan_ct(
     return result
 
 
-def noise_sd_hu(*, mas: float, slice_mm: float, kernel: Kernel, water_mm: float = REFERENCE_WATER_MM) -> float:
-    """Standard deviation in HU of the noise at the centre of a water cylinder.
+def noise_sd_hu(*, mas: float, slice_mm: float, kernel: Kernel) -> float:
+    """Standard deviation in HU of the noise at the centre of the reference cylinder of water.
 
-    14 HU at 50 mAs and 4 mm in the reference cylinder with the soft kernel at voxels of 1 mm or less (round figures for
-    low-dose CT of 120 kV), 3.5 times that with the lung kernel; it goes as (mAs x slice)^-1/2 and, by Lambert and Beer,
-    as exp(mu d / 2) with 0.0193 / mm for water at 70 keV.
+    14 HU at 50 mAs and 4 mm with the soft kernel at voxels of 1 mm or less (round figures for low-dose CT of 120 kV),
+    3.5 times that with the lung kernel; it goes as (mAs x slice)^-1/2.
     """
-    size = math.exp(0.5 * 0.0193 * (water_mm - REFERENCE_WATER_MM))
-    return 14.0 * _KERNELS[kernel].noise * math.sqrt(50 * 4 / (mas * slice_mm)) * size
+    return 14.0 * _KERNELS[kernel].noise * math.sqrt(50 * 4 / (mas * slice_mm))
 
 
 def slice_taps(width: float) -> tuple[list[float], list[float]]:

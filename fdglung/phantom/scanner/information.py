@@ -36,27 +36,31 @@ class Information:
         variance.
     rate
         Pace of convergence in 1/mm over the image's value.
+    activity
+        SUVbw in g/ml.
 
     """
 
     grid: Grid
     weight: Tensor
     rate: Tensor
+    activity: Tensor
 
-    def typical_pace(self, image: Tensor, grid: Grid) -> float:
-        """Pace of convergence in 1/mm where an image (z, y, x) on a grid has activity: the median over it."""
-        pace, _ = self._paces(image, grid)
+    def typical_pace(self) -> float:
+        """Pace of convergence in 1/mm where there is activity: the median over it."""
+        pace, _ = self._paces(self.activity)
         return float(pace.median()) if len(pace) else _NO_PACE
 
-    def noisiest_pace(self, image: Tensor, grid: Grid) -> float:
-        """As `typical_pace`, where the noise is: the mean weighted by the scale of the variance."""
-        pace, scale = self._paces(image, grid)
+    def noisiest_pace(self, image: Tensor) -> float:
+        """As `typical_pace` of an image (z, y, x) on the grid, where the noise is: weighted by the variance's scale."""
+        pace, scale = (values.double() for values in self._paces(image))
         return float((pace * scale).sum() / scale.sum()) if len(pace) else _NO_PACE
 
-    def _paces(self, image: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-        """Pace and scale of the variance of the coarse voxels that have activity."""
-        values = gridding.resample(image, grid, self.grid).clamp_min(0)
-        there = values > _ACTIVE * values.sum() / (values > 0).sum().clamp_min(1)
+    def _paces(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Pace and scale of the variance of the voxels that have activity."""
+        # sums in double precision: single ones round differently with the number of threads
+        mean = float(values.double().sum()) / max(int((values > 0).sum()), 1)
+        there = values > _ACTIVE * mean
         return (self.rate * values)[there], 1 / self.weight[there].clamp_min(_TINY)
 
 
@@ -117,7 +121,7 @@ def information(
     weight = projector.back_squared((each * corrected) ** 2 / expected.clamp_min(_TINY)) / unit
     seen = lines.back_squared(each * corrected) / unit
     rate = weight / (math.pi * seen.clamp_min(_TINY)) / 10
-    return Information(grid, weight, rate)
+    return Information(grid, weight, rate, x)
 
 
 def _coarse(square: Grid) -> Grid:

@@ -194,44 +194,6 @@ def breathe(activity: sitk.Image, *, moving: sitk.Image, breathing: Breathing, p
     return _like(result, activity)
 
 
-def respiratory_blur_gain(
-    diameter_mm: float, shift_mm: float, *, fwhm_mm: float = 6.5, anterior_share: float = 1 / 3, exponent: int = 2
-) -> float:
-    """SUVmax of a small ball in breath-hold over that in free breathing, less 1.
-
-    Closed form: a ball blurred by a Gaussian, averaged along its way; background counts as nothing.
-
-    Parameters
-    ----------
-    diameter_mm
-        Of the ball.
-    shift_mm
-        Way towards the feet from end-expiration to end-inspiration.
-    fwhm_mm
-        Of the scanner's point spread.
-    anterior_share, exponent
-        As in `Breathing`.
-
-    """
-    sigma = fwhm_mm / (2 * math.sqrt(2 * math.log(2)))
-    way = Breathing((0.0,), (shift_mm,), anterior_share, exponent)
-    places = way.positions(200) * shift_mm * math.hypot(1, anterior_share)
-    seen = np.linspace(places.min(), places.max(), 101)
-    profile = _blurred_ball(np.abs(seen[:, None] - places[None, :]), diameter_mm / 2, sigma).mean(axis=1)
-    return float(_blurred_ball(np.zeros(1), diameter_mm / 2, sigma)[0] / profile.max() - 1)
-
-
-def _blurred_ball(distance: npt.NDArray[np.float64], radius: float, sigma: float) -> npt.NDArray[np.float64]:
-    """Value at a distance from the centre of a ball of 1 blurred by a Gaussian."""
-    from scipy.special import erf
-
-    r = np.maximum(distance, 1e-3 * sigma)
-    near, far = (radius - r) / (math.sqrt(2) * sigma), (radius + r) / (math.sqrt(2) * sigma)
-    edge = sigma / (r * math.sqrt(2 * math.pi)) * (np.exp(-(near**2)) - np.exp(-(far**2)))
-    result: npt.NDArray[np.float64] = 0.5 * (erf(near) + erf(far)) - edge
-    return result
-
-
 def _check(activity: sitk.Image, moving: sitk.Image, phases: int) -> None:
     if activity.GetDimension() != 3 or activity.GetPixelID() != sitk.sitkFloat32:
         raise ParameterError("activity is no float32 volume", attribute="activity", remedy="Give a float32 volume")

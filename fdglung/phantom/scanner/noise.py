@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from fdglung.errors import ParameterError
 from fdglung.phantom.scanner.catalogue import Scanner
+from fdglung.phantom.scanner.gridding import weighted_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 F18_HALF_LIFE_S = 6586.2
 """Of fluorine-18, as scanners write it."""
+
+F18_POSITRON_FRACTION = 0.9686
+"""Positrons a decay of fluorine-18 (Decay Data Evaluation Project)."""
 
 _LINE_SOURCE_MM = 700.0
 _RANDOMS_RATIO = 0.4
@@ -47,7 +51,7 @@ class Noise:
     half_life_s
         Of the tracer's nuclide; fluorine-18 by default.
     positron_fraction
-        Share of decays with a positron: 0.967 of fluorine-18, 0.891 of gallium-68.
+        Positrons a decay; fluorine-18's by default, to which sensitivities refer.
 
     Raises
     ------
@@ -63,7 +67,7 @@ class Noise:
     dose_factor: float = 1.0
     sensitivity_cps_per_kbq: float | None = None
     half_life_s: float = F18_HALF_LIFE_S
-    positron_fraction: float = 0.967
+    positron_fraction: float = F18_POSITRON_FRACTION
 
     def __post_init__(self) -> None:
         for name in ("injected_dose_bq", "bed_seconds", "weight_kg", "half_life_s", "positron_fraction"):
@@ -91,7 +95,7 @@ class Noise:
         """
         sensitivity = self.sensitivity_cps_per_kbq or scanner.sensitivity_cps_per_kbq
         seen = sensitivity * max(1.0, _LINE_SOURCE_MM / scanner.bed_mm)
-        return self.bq_per_ml / 1000 * (self.positron_fraction / 0.967) * seen * self.bed_seconds
+        return self.bq_per_ml / 1000 * (self.positron_fraction / F18_POSITRON_FRACTION) * seen * self.bed_seconds
 
     @property
     def randoms_ratio(self) -> float:
@@ -146,12 +150,10 @@ def background(
         there is but one.
 
     """
-    import torch
-
     size = trues.shape[-1]
-    place = (torch.arange(size, device=trues.device, dtype=trues.dtype) - (size - 1) / 2) * bin_mm
-    spread = torch.exp(-4 * math.log(2) * ((place[:, None] - place[None, :]) / _SCATTER_FWHM_MM) ** 2)
-    scatter = trues @ spread
+    place = (np.arange(size) - (size - 1) / 2) * bin_mm
+    spread = np.exp(-4 * math.log(2) * ((place[:, None] - place[None, :]) / _SCATTER_FWHM_MM) ** 2).astype(np.float32)
+    scatter = weighted_sums(trues, 3, np.broadcast_to(np.arange(size), (size, size)).copy(), spread)
     whole = trues.sum(dim=(0, 2, 3), keepdim=True)
     ratio = scatter_fraction / (1 - scatter_fraction)
     scatter *= ratio * whole / scatter.sum(dim=(0, 2, 3), keepdim=True).clamp_min(1e-20)

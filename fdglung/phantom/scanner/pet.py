@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ _HIGHEST_MU_PER_CM = 2.0
 _LEAST_SHARE = 1e-3
 _LEAST_MU_PER_CM = 0.01
 _MARGIN_MM = 6.0
+_FINER = 0.9
 
 
 def scan(
@@ -55,7 +57,8 @@ def scan(
     scanner, reconstruction
         Of the catalogue, or your own.
     grid
-        Of the PET; its pixels are square, its slices may lie anywhere. The scanner's axis is x = y = 0.
+        Of the PET; its pixels are square, its slices may lie anywhere. The scanner's axis is x = y = 0. On pixels a
+        tenth or more smaller than the reconstruction's the image is made on the reconstruction's and interpolated.
     noise
         What sets the counts; None for no noise.
     rng
@@ -76,8 +79,8 @@ def scan(
     Raises
     ------
     ParameterError
-        Images that do not lie along the patient's axes; activity that is negative or not finite; pixels that are not
-        square; an unknown tier.
+        Images that do not lie along the patient's axes; activity that is negative or not finite, a map
+        that is not; pixels that are not square; an unknown tier.
 
     """
     if tier not in ("bulk", "reference"):
@@ -91,8 +94,9 @@ def scan(
     values, where = _activity(activity)
     correction_grid, correction = _mu(hu_or_mu, "hu_or_mu")
     body_grid, attenuation = (correction_grid, correction) if body is None else _mu(body, "body")
+    own = _own_grid(grid, reconstruction)
     square = _square(
-        grid, (values, where, _LEAST_SHARE * float(values.max())), (attenuation, body_grid, _LEAST_MU_PER_CM)
+        own, (values, where, _LEAST_SHARE * float(values.max())), (attenuation, body_grid, _LEAST_MU_PER_CM)
     )
     mu = gridding.resample(attenuation, body_grid, square).clamp_min(0)
     used = mu if body is None else gridding.resample(correction, correction_grid, square).clamp_min(0)
@@ -101,7 +105,25 @@ def scan(
     scene = Scene(values, where, mu, used, square)
     make = bulk.scan if tier == "bulk" else reference.scan
     image = make(scene, scanner=scanner, reconstruction=reconstruction, noise=noise, rng=rng)
-    return gridding.image_of(_placed(image, square, grid), grid)
+    if own is grid:
+        return gridding.image_of(_placed(image, square, grid), grid)
+    return gridding.image_of(gridding.resample(image, square, grid, sharpness=0.75).clamp_min_(0), grid)
+
+
+def _own_grid(grid: Grid, reconstruction: Reconstruction) -> Grid:
+    """Return the grid that the image is made on: the reconstruction's voxels where the grid's are finer."""
+    pixel, thickness = reconstruction.voxel_mm
+    if grid.spacing_mm[0] > _FINER * pixel:
+        return grid
+    length = grid.size[2] * grid.spacing_mm[2]
+    slices = max(1, round(length / thickness))
+    counts = [math.ceil(grid.size[axis] * grid.spacing_mm[axis] / pixel) for axis in (0, 1)]
+    # the same middle and, along the patient, the same ends
+    origin = [
+        grid.origin_mm[axis] + 0.5 * ((grid.size[axis] - 1) * grid.spacing_mm[axis] - (count - 1) * step)
+        for axis, count, step in ((0, counts[0], pixel), (1, counts[1], pixel), (2, slices, length / slices))
+    ]
+    return Grid((origin[0], origin[1], origin[2]), (pixel, pixel, length / slices), (counts[0], counts[1], slices))
 
 
 def _activity(image: sitk.Image) -> tuple[Tensor, Grid]:
@@ -122,6 +144,12 @@ def _mu(image: sitk.Image, name: str) -> tuple[Grid, Tensor]:
 
     grid = gridding.grid_of(image, name=name)
     values = sitk.GetArrayFromImage(image)
+    if not np.isfinite(values).all():
+        raise ParameterError(
+            f"{name} holds values that are not finite",
+            attribute=name,
+            remedy="Give CT numbers in HU, or attenuation coefficients in 1/cm",
+        )
     if values.min() < 0 or values.max() > _HIGHEST_MU_PER_CM:
         values = mu_map(values)
     return grid, torch.from_numpy(values.astype(np.float32)).to(gridding.device())

@@ -74,17 +74,17 @@ def intrinsic_blur(values: Tensor, grid: Grid, *, scanner: Scanner, axial: bool,
     across = scanner.fwhm_mm[0]
     along = scanner.fwhm_mm[1] if axial else 0.0
     reach = 2 * _WIDER * max(scanner.fwhm_mm)
-    central = gridding.smooth(values, grid.spacing_mm, gaussian((across, along)), reach_mm=reach)
     if uniform:
-        return central
-    outer = gridding.smooth(values, grid.spacing_mm, gaussian((_WIDER * across, along)), reach_mm=reach)
+        return gridding.smooth(values, grid.spacing_mm, gaussian((across, along)), reach_mm=reach)
+    widths = (gaussian((across, along)), gaussian((_WIDER * across, along)))
+    central, outer = gridding.smooth_by_each(values, grid.spacing_mm, widths, reach_mm=reach)
     x, y = (
         grid.origin_mm[axis] + grid.spacing_mm[axis] * torch.arange(grid.size[axis], device=values.device)
         for axis in (0, 1)
     )
     # the second moment grows as the distance to 3/2, which meets both figures
-    share = (torch.sqrt(x[None, :] ** 2 + y[:, None] ** 2) / _WIDER_AT_MM).clamp(0, 1) ** 1.5
-    return central + share * (outer - central)
+    away = (torch.sqrt(x[None, :] ** 2 + y[:, None] ** 2) / _WIDER_AT_MM).clamp(0, 1)
+    return central.lerp_(outer, away * away.sqrt())
 
 
 @dataclass(frozen=True)
@@ -114,23 +114,27 @@ class Response:
         wide = 2 * self.spacing_mm[0]
 
         def transfer(across: Tensor, along: Tensor) -> Tensor:
-            restored = self._restored(across, along, rate, _DETAIL_PIXELS)
             # no gain beyond what the pixels can hold
             gain = (sharper * across.clamp_max(1 / wide) ** 2).exp()
-            return restored * after(across, along) * gain
+            return self._restored(across, along, rate, _DETAIL_PIXELS).mul_(after(across, along)).mul_(gain)
+
+        return transfer
+
+    def slower(self, rate: float, than: float) -> Transfer:
+        """Transfer function that makes of an image which converged at one pace that of a slower one."""
+
+        def transfer(across: Tensor, along: Tensor) -> Tensor:
+            fast = self._restored(across, along, than, _DETAIL_PIXELS).clamp_min_(1e-30)
+            return self._restored(across, along, rate, _DETAIL_PIXELS).div_(fast).clamp_max_(1)
 
         return transfer
 
     def noise_power(self, rate: float) -> Transfer:
         """Power of the noise by frequency, in 1/cm, of unit information: its integral is the variance times W."""
-        filter_mm = self.reconstruction.filter_fwhm_mm
-        along_mm = 0.0 if self.reconstruction.psf else self.scanner.fwhm_mm[1]
-        after = gaussian((math.sqrt(2) * filter_mm, math.sqrt(2) * math.hypot(filter_mm, along_mm)))
 
         def power(across: Tensor, along: Tensor) -> Tensor:
             restored = self._restored(across, along, rate, _NOISE_PIXELS)
-            modelled = self._modelled(across, along, _NOISE_PIXELS)
-            return restored**2 * (10 * across) / modelled.clamp_min(1e-12) * after(across, along)
+            return self._converged_power(across, along).mul_(restored.square_())
 
         return power
 
@@ -140,25 +144,37 @@ class Response:
         shape = (32, 48, 48)
         area = self.spacing_mm[0] * self.spacing_mm[1] / 100
         across, along = gridding.frequencies(shape, self.spacing_mm, "cpu")
-        weights = rfft_weights(shape[2])
+        updates = self._updates(across, along, _NOISE_PIXELS).numpy()
+        converged = (self._converged_power(across, along) * rfft_weights(shape[2])).numpy()
         values = [
-            float((self.noise_power(rate)(across, along) * weights).sum()) / math.prod(shape) / area for rate in _RATES
+            (converged * np.expm1(-rate * updates) ** 2).sum(dtype=np.float64) for rate in _RATES.astype(np.float32)
         ]
-        return _RATES, np.asarray(values)
+        return _RATES, np.asarray(values) / math.prod(shape) / area
+
+    def _converged_power(self, across: Tensor, along: Tensor) -> Tensor:
+        """`noise_power` after endless iteration."""
+        filter_mm = self.reconstruction.filter_fwhm_mm
+        along_mm = 0.0 if self.reconstruction.psf else self.scanner.fwhm_mm[1]
+        after = gaussian((math.sqrt(2) * filter_mm, math.sqrt(2) * math.hypot(filter_mm, along_mm)))
+        modelled = self._modelled(across, along, _NOISE_PIXELS).clamp_min(1e-12)
+        return after(across, along).mul_(10 * across).div_(modelled)
 
     def _restored(self, across: Tensor, along: Tensor, rate: float, pixels: float) -> Tensor:
-        updates = self.reconstruction.iterations * self.reconstruction.subsets
-        share = rate * self._modelled(across, along, pixels) / across.clamp_min(_LOWEST_FREQUENCY)
-        return 1 - (-updates * share.clamp_max(1)).exp()
+        return self._updates(across, along, pixels).mul_(-rate).expm1_().neg_()
+
+    def _updates(self, across: Tensor, along: Tensor, pixels: float) -> Tensor:
+        """How far all updates together go towards a detail, over the pace of convergence in 1/mm."""
+        many = self.reconstruction.iterations * self.reconstruction.subsets
+        return many * self._modelled(across, along, pixels) / across.clamp_min(_LOWEST_FREQUENCY)
 
     def _modelled(self, across: Tensor, along: Tensor, pixels: float) -> Tensor:
         """Square of the transfer that the reconstruction models: the pixel's, and the point spread's."""
-        pixel = (math.sqrt(2) * pixels * self.spacing_mm[0], 0.0)
-        squared = gaussian(pixel)(across, 0 * along)
+        width = [math.sqrt(2) * pixels * self.spacing_mm[0], 0.0]
         if self.reconstruction.psf:
-            wide = (math.sqrt(2) * self.scanner.fwhm_mm[0], math.sqrt(2) * self.scanner.fwhm_mm[1])
-            squared = squared * gaussian(wide)(across, along)
-        return squared
+            width = [
+                math.hypot(w, math.sqrt(2) * spread) for w, spread in zip(width, self.scanner.fwhm_mm, strict=True)
+            ]
+        return gaussian((width[0], width[1]))(across, along)
 
 
 def rfft_weights(size: int) -> Tensor:

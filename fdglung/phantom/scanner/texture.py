@@ -7,6 +7,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from fdglung.errors import ParameterError
+
 
 def autocorrelation_fwhm(
     fields: npt.NDArray[np.float32], spacing_mm: tuple[float, float, float]
@@ -27,7 +29,7 @@ def autocorrelation_fwhm(
 
     Raises
     ------
-    ValueError
+    ParameterError
         A box so small that the autocorrelation does not fall to a half within half of it.
 
     """
@@ -46,4 +48,6 @@ def _half_width(noise: npt.NDArray[np.float64], axis: int) -> float:
         if value < 0.5:
             return lag - 1 + (last - 0.5) / (last - value)
         last = value
-    raise ValueError(f"fields: the autocorrelation along axis {axis} stays above a half; give a larger box")
+    raise ParameterError(
+        f"the autocorrelation along axis {axis} stays above a half", attribute="fields", remedy="Give a larger box"
+    )

@@ -111,15 +111,14 @@ def _template(scan: Scan, image: sitk.Image, role: str, *, corrected: bool, is_s
 
 
 def _injection(scan: Scan) -> Dataset:
-    injected, radionuclide = scan.timing.injected, scan.tracer.radionuclide
+    injected, tracer = scan.timing.injected, scan.tracer
     item = Dataset()
     item.Radiopharmaceutical = scan.tracer_name
-    if scan.tracer.code is not None:
-        item.RadiopharmaceuticalCodeSequence = [code_item(scan.tracer.code)]
-    item.RadionuclideCodeSequence = [code_item(radionuclide.code)]
+    item.RadiopharmaceuticalCodeSequence = [code_item(tracer.radiopharmaceutical)]
+    item.RadionuclideCodeSequence = [code_item(tracer.radionuclide)]
     item.RadionuclideTotalDose = f"{scan.dose_bq:.0f}"
-    item.RadionuclideHalfLife = scan.habits.half_lives[radionuclide.name]
-    item.RadionuclidePositronFraction = decimal(radionuclide.positron_fraction)
+    item.RadionuclideHalfLife = scan.habits.half_lives[scan.nuclide]
+    item.RadionuclidePositronFraction = decimal(tracer.positron_fraction)
     item.RadiopharmaceuticalStartTime = injected.strftime(scan.habits.time_format)
     if Quirk.NO_START_DATETIME not in scan.quirks:
         item.RadiopharmaceuticalStartDateTime = injected.strftime("%Y%m%d" + scan.habits.time_format)

@@ -10,19 +10,23 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
 from fdglung.phantom.scanner.catalogue import SCANNERS, Reconstruction, Scanner
 from fdglung.phantom.study import SyntheticStudy
+from fdglung.phantom.tracers import TRACERS, Tracer
 from fdglung.phantom.writer.quirks import PHILIPS_ACTIVITY, Quirk, check_quirks
 from fdglung.phantom.writer.timing import Timing, time_slices
-from fdglung.phantom.writer.tracers import Radiopharmaceutical, radiopharmaceutical
 from fdglung.phantom.writer.truth import truth_document
-from fdglung.phantom.writer.vendors import Habits, habits_of, in_activity
+from fdglung.phantom.writer.vendors import Habits, Nuclide, habits_of, in_activity
 
 _T = TypeVar("_T")
+
+_NUCLIDES: Mapping[Code, Nuclide] = {codes.cid4020._18Fluorine: "F-18", codes.cid4020._68Gallium: "Ga-68"}
 
 WHOLE_BODY_MM = 500.0
 """From this length on a PET is called one of the whole body, not of the chest (round figure)."""
@@ -37,7 +41,7 @@ class Scan:
     study
         What to write.
     scanner, reconstruction, tracer
-        From the catalogue, and what headers call the tracer.
+        From the catalogues.
     habits
         The vendor's, departures applied.
     quirks
@@ -54,7 +58,7 @@ class Scan:
     study: SyntheticStudy
     scanner: Scanner
     reconstruction: Reconstruction
-    tracer: Radiopharmaceutical
+    tracer: Tracer
     habits: Habits
     quirks: frozenset[Quirk]
     timing: Timing
@@ -70,9 +74,14 @@ class Scan:
         return self.dose_bq * 2 ** (-waited / self.half_life_s) / (1000 * self.weight_kg)
 
     @property
+    def nuclide(self) -> Nuclide:
+        """Symbol and mass number of the tracer's radionuclide."""
+        return _NUCLIDES[self.tracer.radionuclide]
+
+    @property
     def tracer_name(self) -> str:
         """What the vendor's headers call the tracer."""
-        return self.habits.tracers.get(self.study.acquisition.tracer, self.tracer.name)
+        return self.habits.tracers.get(self.tracer.key, self.tracer.name)
 
     @property
     def body_part(self) -> Literal["CHEST", "WHOLEBODY"]:
@@ -118,8 +127,8 @@ def prepare(study: SyntheticStudy, quirks: Collection[str] = ()) -> Scan:
     chosen = check_quirks(quirks, scanner.vendor, in_counts=habits.units == "CNTS")
     if chosen & PHILIPS_ACTIVITY and habits.units == "CNTS":
         habits = in_activity(habits)
-    tracer = radiopharmaceutical(acquisition.tracer)
-    half_life = float(habits.half_lives[tracer.radionuclide.name])
+    tracer = _named(TRACERS, acquisition.tracer, "tracer")
+    half_life = float(habits.half_lives[_NUCLIDES[tracer.radionuclide]])
     _, _, low = study.pet.GetOrigin()
     heights = [low + index * study.pet.GetSpacing()[2] for index in range(study.pet.GetSize()[2])]
     return Scan(

@@ -76,7 +76,7 @@ def truth_document(study: SyntheticStudy) -> dict[str, Any]:
         "made_by": made_by(),
         "notice": NOTICE,
         "coordinates": COORDINATES,
-        "suv": "SUVbw in g/ml, before the scanner's blur and noise",
+        "suv": "SUVbw of the acquisition's tracer in g/ml, before the scanner's blur and noise",
         "subject": subject,
         "acquisition": acquisition,
         "lesions": [asdict(lesion) for lesion in study.lesions],

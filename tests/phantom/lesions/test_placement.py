@@ -184,6 +184,18 @@ def test_drawn_lesions_keep_away_from_those_given(organs):
         assert np.linalg.norm(np.subtract(lesion.centre_mm, ball.centre_mm)) >= 30 + lesion.body.reach_mm
 
 
+def test_a_patient_keeps_a_lesion_that_is_too_large_for_every_lobe(organs):
+    # a consolidation fills one lobe alone; here the largest holds 280 ml, a ball of 110 mm 697 ml
+    small = sitk.Image(organs)
+    small.SetSpacing((1.8, 1.8, 1.8))
+    small.SetOrigin([0.6 * one for one in ORIGIN])
+    one = plan(110.0, lobe=Organ.RIGHT_MIDDLE_LOBE, form=Form.CONSOLIDATION)
+    (lesion,) = place_lesions([one], organs=small, rng=np.random.default_rng(0))
+    assert 0.5 * 55 - 1e-9 <= lesion.radius_mm < 0.8 * 55
+    shown = render(lesion, WHOLE, confine=confinement(lesion, small))
+    assert 0.7 * 4 / 3 * np.pi * lesion.radius_mm**3 < 1000 * shown.coverage.sum() * shown.voxel_ml < 280_000
+
+
 def test_too_many_are_left_out_and_too_large_ones_shrink(organs):
     lesions = place([plan(60.0, seed=i) for i in range(30)], organs)
     assert 1 <= len(lesions) < 30
@@ -209,7 +221,7 @@ def test_impossible_inputs_name_the_parameter(organs):
     small = sitk.Image(organs)
     small.SetSpacing((0.6, 0.6, 0.6))
     with pytest.raises(ParameterError, match="plans"):
-        place_lesions([plan(60.0)], organs=small, rng=rng)
+        place_lesions([plan(120.0)], organs=small, rng=rng)
     with pytest.raises(ParameterError, match="bronchi:"):
         place_lesions([], organs=organs, bronchi=ends[:, 0], bronchi_radii_mm=radii, rng=rng)
     with pytest.raises(ParameterError, match="bronchi_radii_mm"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import numpy as np
@@ -7,15 +8,19 @@ import pytest
 
 from fdglung.errors import ParameterError
 from fdglung.phantom.lesions.distributions import SizeUptake, Spread
-from fdglung.phantom.lesions.drawing import draw_class, draw_disease, profile
+from fdglung.phantom.lesions.drawing import draw_class, draw_disease
 from fdglung.phantom.lesions.plans import LesionPlan, Sign, Station, Zone
-from fdglung.phantom.lesions.profiles import PROFILES, subtypes
+from fdglung.phantom.lesions.profiles import PROFILES, SOURCES, subtypes
 from fdglung.phantom.lesions.subtype import SIGNS_BY_FORM
 from fdglung.phantom.lesions.tables import profile_tables
 from fdglung.phantom.study import LesionClass
 from tests.cases import ROOT
 
 NAMES = [one.name for one in PROFILES]
+
+
+def profile(name):
+    return PROFILES[NAMES.index(name)]
 
 
 def patients(name, count, seed=0):
@@ -156,6 +161,13 @@ def test_adenocarcinoma_lies_in_the_upper_lobes_in_69_per_cent(adenocarcinomas):
     assert within(upper, 0.69, 0.46, len(adenocarcinomas))
 
 
+def test_cryptococcomas_have_the_published_size():
+    # 7 +- 5 mm, 10.3760/cma.j.issn.1673-4114.2020.01.009
+    diameter = np.array([plan.diameter_mm for plan in first_lesions("cryptococcoma", 3000)])
+    assert within(diameter.mean(), 7, 5, len(diameter))
+    assert diameter.std() == pytest.approx(5, rel=0.1)
+
+
 def test_cryptococcomas_are_subpleural_in_80_per_cent():
     found = np.mean([plan.zone == Zone.SUBPLEURAL for plan in first_lesions("cryptococcoma", 2000)])
     assert within(found, 0.8, 0.4, 2000)
@@ -250,8 +262,14 @@ def test_unknown_names_are_errors_that_name_the_parameter():
         draw_disease(rng, LesionClass.BENIGN, subtype="adenocarcinoma")
     with pytest.raises(ParameterError, match="lesion_class"):
         draw_disease(rng, "cold")
-    with pytest.raises(ParameterError, match="priors"):
-        draw_class(rng, priors={LesionClass.BENIGN: -1.0})
+    for priors in (
+        {LesionClass.BENIGN: -1.0},
+        {LesionClass.BENIGN: "much"},
+        {"cold": 1.0},
+        {LesionClass.BENIGN: np.nan},
+    ):
+        with pytest.raises(ParameterError, match="priors"):
+            draw_class(rng, priors=priors)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +280,12 @@ def test_figures_of_a_plan_outside_their_range_name_the_attribute(name, value):
     figures = {"diameter_mm": 20.0, "suv_max": 5.0, "hu": 40.0, "texture": 0.1, name: value}
     with pytest.raises(ParameterError, match=name):
         LesionPlan(LesionClass.BENIGN, "x", ball=True, **figures)
+
+
+def test_every_source_is_named_by_a_profile_and_every_name_is_a_source():
+    named = {word for one in PROFILES for word in re.findall(r"[A-Z]{2,}(?:-\w+)?", one.sources)}
+    # abbreviations in the text are no sources
+    assert named - {"SUV", "MTV"} == set(SOURCES)
 
 
 def test_the_documentation_holds_the_tables_of_the_code():

@@ -161,6 +161,18 @@ def test_necrosis_is_dark_and_cold_and_a_cavity_is_air():
     assert means[0] > 1.1 * max(means[1:])
 
 
+def test_the_wall_of_a_cavity_can_be_necrotic():
+    for seed in range(8):
+        both = lesion(45.0, signs=(Sign.CAVITY, Sign.NECROSIS), seed=seed, hu=60.0)
+        ct = painted(both)
+        body = render(both, CT)
+        filled = ct[body.window][body.coverage == 1]
+        # air, necrosis of 16 HU in a part of the wall, and what lives
+        assert (filled < -900).sum() > 200
+        assert (np.abs(filled - 16) < 5).sum() > 100
+        assert (filled > 45).sum() > 100
+
+
 def test_signs_change_what_they_name():
     plain = painted(lesion(24.0))
     body = render(lesion(24.0), CT)
@@ -208,6 +220,25 @@ def test_truth_is_measured_from_the_body():
     assert (truth.label, truth.place, truth.tracking_uid) == (3, "here", "1.2.3")
     with pytest.raises(ParameterError, match="label"):
         true_lesion(ball, render_fine(ball), 0, "1.2.3")
+
+
+def test_the_true_suv_max_is_the_hottest_that_is_painted():
+    def left(x, y, z):
+        return np.broadcast_to(np.clip(0.5 - x, 0, 1), np.broadcast_shapes(x.shape, y.shape, z.shape))
+
+    fine = Grid((-24.3, -24.3, -24.3), (0.5, 0.5, 0.5), (97, 97, 97))
+    cut = []
+    for seed in range(8):
+        one = lesion(24.0, seed=seed, texture=0.2)
+        for confine in (None, left):
+            pet = np.zeros(fine.shape, np.float32)
+            render(one, fine, confine=confine).paint_pet(pet)
+            truth = true_lesion(one, render_fine(one, confine=confine), 1, "1")
+            assert truth.suv_max == pytest.approx(pet.max(), rel=0.02)
+        cut.append(truth.suv_max / one.plan.suv_max)
+    # half a lesion may lack the hottest part of the whole
+    assert min(cut) < 0.96
+    assert max(cut) == pytest.approx(1, abs=1e-6)
 
 
 def test_uptake_on_a_coarse_grid_adds_up_to_the_truth():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fdglung.phantom.scanner.attenuation import WATER_PER_CM, mu_map, survival
+from fdglung.phantom.scanner.attenuation import WATER_PER_CM, mu_map
 
 
 def test_water_and_air_have_their_coefficients_at_511_kev():
@@ -23,8 +23,3 @@ def test_the_map_keeps_shape_and_is_float32():
     result = mu_map(np.zeros((2, 3, 4), np.int16))
     assert result.shape == (2, 3, 4)
     assert result.dtype == np.float32
-
-
-def test_half_of_the_pairs_survive_seven_centimetres_of_water():
-    assert float(survival(WATER_PER_CM * np.log(2) / WATER_PER_CM)) == pytest.approx(0.5)
-    assert float(survival(36 * 0.096)) == pytest.approx(0.0316, rel=0.01)

@@ -34,6 +34,20 @@ def test_beyond_the_source_there_is_nothing():
     assert float(gridding.resample(torch.ones(5, 5, 5), source, target, outside=-3.0).max()) == pytest.approx(-3)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_weighted_sums_are_a_matrix_product(axis):
+    rng = np.random.default_rng(0)
+    values = rng.random((7, 8, 9)).astype(np.float32)
+    many = values.shape[axis]
+    indices = rng.integers(0, many, (5, 3))
+    weights = rng.random((5, 3)).astype(np.float32)
+    matrix = np.zeros((5, many))
+    np.add.at(matrix, (np.arange(5)[:, None], indices), weights)
+    expected = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+    found = gridding.weighted_sums(torch.from_numpy(values), axis, indices, weights)
+    assert found.numpy() == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_gaussian_blur_has_its_width_and_keeps_the_sum():
     values = torch.zeros(41, 41, 41)
     values[20, 20, 20] = 1

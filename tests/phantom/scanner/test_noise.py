@@ -7,6 +7,7 @@ import torch
 from fdglung.errors import ParameterError
 from fdglung.phantom.scanner.catalogue import SCANNERS
 from fdglung.phantom.scanner.noise import F18_HALF_LIFE_S, Noise, axial_sensitivity, background
+from fdglung.phantom.tracers import TRACERS
 
 SCANNER = SCANNERS["siemens_mct"]
 
@@ -15,6 +16,11 @@ def test_an_suv_of_one_is_the_decayed_dose_over_the_weight():
     noise = Noise(300e6, uptake_s=F18_HALF_LIFE_S, weight_kg=75)
     assert noise.bq_per_ml == pytest.approx(2000)
     assert dataclasses.replace(noise, dose_factor=20).bq_per_ml == pytest.approx(100)
+
+
+def test_the_default_nuclide_is_that_of_fdg():
+    noise, tracer = Noise(300e6), TRACERS["fdg"]
+    assert (noise.half_life_s, noise.positron_fraction) == (tracer.half_life_s, tracer.positron_fraction)
 
 
 def test_counts_go_as_dose_and_time_over_mass():

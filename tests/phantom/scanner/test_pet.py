@@ -4,6 +4,7 @@ import itertools
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from fdglung.errors import ParameterError
 from fdglung.phantom.scanner.catalogue import SCANNERS
@@ -249,6 +250,55 @@ def test_the_same_seed_gives_the_same_bytes(tier):
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.parametrize("tier", ["bulk", "reference"])
+def test_the_number_of_threads_changes_no_byte(tier):
+    found, before = set(), torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            for reconstruction in MCT.reconstructions:
+                grid = pet_grid(reconstruction, along_mm=60 if tier == "bulk" else 10)
+                image = make(ELLIPSE, reconstruction, noise=CLINICAL, grid=grid, tier=tier)
+                found.add((reconstruction.name, values(image).tobytes()))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found) == len(MCT.reconstructions)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_finer_grid_shows_the_scanners_own_noise_and_recovery(index):
+    reconstruction = MCT.reconstructions[index]
+    spheres = sphere_phantom(length_mm=80.0)
+    fine = dataclasses.replace(reconstruction, voxel_mm=(2.0, 2.0))
+    found = []
+    for layout in (reconstruction, fine):
+        grid = pet_grid(layout)
+        stack = np.stack([values(make(ELLIPSE, reconstruction, noise=CLINICAL, seed=s, grid=grid)) for s in range(3)])
+        assert stack.mean(axis=0)[ellipse_part(grid, 0, 0.85)].mean() == pytest.approx(1, abs=0.01)
+        spread = deviation(stack, ellipse_part(grid, 0, 0.5))
+        middle, half = grid.size[0] // 2, round(56 / grid.spacing_mm[0])
+        box = stack[:, :, middle - half : middle + half, middle - half : middle + half]
+        widths = autocorrelation_fwhm(box, grid.spacing_mm)
+        grids = [pet_grid(layout, across_mm=320, along_mm=50, shift=shift) for shift in SHIFTS]
+        curves = [recovery(make(spheres, reconstruction, grid=grid), spheres) for grid in grids]
+        coefficients = np.mean([[*each["mean"][:5], *each["max"][:5]] for each in curves], axis=0)
+        found.append([spread, *widths, *coefficients])
+    assert found[1] == pytest.approx(found[0], rel=0.06)
+
+
+@pytest.mark.parametrize("tier", ["bulk", "reference"])
+def test_a_grid_of_half_the_voxels_holds_the_image_of_the_scanners_own(tier):
+    reconstruction = MCT.reconstructions[1]
+    pixel, step = reconstruction.voxel_mm
+    own = Grid((-45.5 * pixel, -45.5 * pixel, -4.5 * step), (pixel, pixel, step), (92, 92, 10))
+    fine = Grid((-45.75 * pixel, -45.75 * pixel, -4.75 * step), (pixel / 2, pixel / 2, step / 2), (184, 184, 20))
+    images = [values(make(ELLIPSE, reconstruction, noise=CLINICAL, grid=grid, tier=tier)) for grid in (own, fine)]
+    means = images[1].reshape(10, 2, 92, 2, 92, 2).mean(axis=(1, 3, 5))
+    part = ellipse_part(own, 0, 0.9)
+    assert np.corrcoef(means[part], images[0][part])[0, 1] > 0.99
+    assert images[1].mean() == pytest.approx(images[0].mean(), rel=1e-3)
+
+
 def thorax():
     """Elliptical chest, 36 x 24 cm, with lungs, mediastinum and one lesion in the left lung."""
     grid = Grid((-190.0, -130.0, -28.0), (4.0, 4.0, 4.0), (96, 66, 15))
@@ -369,6 +419,8 @@ def test_bad_parameters_are_named():
         make(ELLIPSE, reconstruction, grid=grid, tier="middling")
     with pytest.raises(ParameterError, match="grid"):
         make(ELLIPSE, reconstruction, grid=dataclasses.replace(grid, spacing_mm=(4.0, 3.0, 3.0)))
+    with pytest.raises(ParameterError, match="hu_or_mu"):
+        make(dataclasses.replace(ELLIPSE, mu=ELLIPSE.mu * float("nan")), reconstruction, grid=grid)
     cold = dataclasses.replace(ELLIPSE, activity=ELLIPSE.activity - 1)
     with pytest.raises(ParameterError, match="activity"):
         make(cold, reconstruction, grid=grid)

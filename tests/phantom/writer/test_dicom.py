@@ -14,6 +14,7 @@ from fdglung import study as studies_read
 from fdglung.errors import OutputExistsError, OutputWriteError, ParameterError
 from fdglung.phantom.scanner.catalogue import SCANNERS
 from fdglung.phantom.subject import Subject
+from fdglung.phantom.tracers import TRACERS
 from fdglung.phantom.writer import BROKEN_RULES, Quirk, fitting_quirks, write_dicom_study
 from tests.phantom.writer.studies import LESIONS, contents, of, study
 
@@ -80,7 +81,7 @@ def test_no_departure_from_a_vendors_habits_changes_the_suv(vendor, quirks, tmp_
 @pytest.mark.parametrize(
     "changes",
     [
-        {"tracer": "psma"},
+        {"tracer": "psma_11"},
         {"tracer": "dotatate", "dose_factor": 10.0},
         {"tracer": "fapi"},
         {"tracer": "psma_1007"},
@@ -88,7 +89,7 @@ def test_no_departure_from_a_vendors_habits_changes_the_suv(vendor, quirks, tmp_
         {"injected": datetime(2025, 12, 31, 23, 20), "started": datetime(2026, 1, 1, 0, 25, 7)},
         {"started": datetime(2026, 3, 4, 10, 14, 5, 678_901), "bed_seconds": 90.5},
     ],
-    ids=["psma", "dotatate", "fapi", "psma_1007", "low dose", "midnight", "fractions"],
+    ids=["psma_11", "dotatate", "fapi", "psma_1007", "low dose", "midnight", "fractions"],
 )
 def test_tracer_dose_and_times_of_every_vendor_read_back(vendor, changes, tmp_path):
     made = study(BY_VENDOR[vendor], **GRID, **changes)
@@ -130,6 +131,21 @@ def test_what_each_vendor_writes_stands_in_its_headers(tmp_path):
     # counts times the factors: SUV and activity must tell one story
     dose_left = 2.853e8 * 2 ** (-(61 * 60 + 34) / 6588)
     assert philips[0x7053, 0x1009].value / philips[0x7053, 0x1000].value == pytest.approx(dose_left / 58_700, rel=1e-8)
+
+
+@pytest.mark.parametrize("vendor", BY_VENDOR)
+@pytest.mark.parametrize("tracer", TRACERS.values(), ids=list(TRACERS))
+def test_the_header_names_the_tracer_that_the_image_was_made_with(vendor, tracer, tmp_path):
+    made = study(BY_VENDOR[vendor], pet_size=(6, 6, 3), ct_size=(6, 6, 3), tracer=tracer.key)
+    (item,) = images(write_dicom_study(made, tmp_path / "out") / "pet")[0].RadiopharmaceuticalInformationSequence
+    for found, expected in (
+        (item.RadiopharmaceuticalCodeSequence[0], tracer.radiopharmaceutical),
+        (item.RadionuclideCodeSequence[0], tracer.radionuclide),
+    ):
+        assert (found.CodeValue, found.CodingSchemeDesignator) == (expected.value, expected.scheme_designator)
+    # Philips rounds that of F-18 up to 109.8 min
+    assert float(item.RadionuclideHalfLife) == pytest.approx(tracer.half_life_s, rel=3e-4)
+    assert float(item.RadionuclidePositronFraction) == tracer.positron_fraction
 
 
 def test_beds_run_from_the_feet_and_tell_one_story_of_decay(tmp_path):

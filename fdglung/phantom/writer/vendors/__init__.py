@@ -2,12 +2,12 @@
 
 from fdglung.phantom.scanner.catalogue import Scanner
 from fdglung.phantom.writer.vendors.ge import ge
-from fdglung.phantom.writer.vendors.habits import CtHabits, Habits
+from fdglung.phantom.writer.vendors.habits import CtHabits, Habits, Nuclide
 from fdglung.phantom.writer.vendors.philips import in_activity, philips
 from fdglung.phantom.writer.vendors.siemens import siemens
 from fdglung.phantom.writer.vendors.united import united
 
-__all__ = ["CtHabits", "Habits", "habits_of", "in_activity"]
+__all__ = ["CtHabits", "Habits", "Nuclide", "habits_of", "in_activity"]
 
 
 def habits_of(scanner: Scanner) -> Habits:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FrameReference = Literal["start", "middle", "mean"]
 """What FrameReferenceTime counts to: the frame's start, its middle, or where its activity is the mean."""
 
+Nuclide = Literal["F-18", "Ga-68"]
+"""Radionuclides of the tracers."""
+
 Values = Mapping[str, Any]
 """DICOM keywords and what is written for them."""
 
@@ -73,7 +76,7 @@ class Habits:
     half_lives
         RadionuclideHalfLife by radionuclide, as the header has it.
     tracers
-        Radiopharmaceutical by tracer name where it differs from `fdglung.phantom.writer.tracers`.
+        Radiopharmaceutical by the tracer's key where it differs from `fdglung.phantom.tracers`.
     time_format
         Of TM values (strftime).
     bed_gap_s
@@ -105,7 +108,7 @@ class Habits:
     values: Values
     nac_values: Values
     frame_reference: FrameReference
-    half_lives: Mapping[str, str]
+    half_lives: Mapping[Nuclide, str]
     ct: CtHabits
     tracers: Mapping[str, str] = field(default_factory=dict)
     time_format: str = "%H%M%S"
