@@ -13,14 +13,16 @@ LEVELS = [
     {"lungs", "lungs_classical"},
     {"anatomy", "basins", "reference_uptake", "segmentation", "segmentation_threshold", "suv_peak"},
     {"lesions"},
+    {"radiomics"},
     {"findings"},
     {"pipeline"},
     {"reporting"},
+    {"cli_radiomics"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "__main__"}
+FACES = {"cli", "cli_radiomics", "__main__"}
 
 
 def level(module):
