@@ -144,16 +144,9 @@ def _input(
 
 
 def _read(path: Path) -> sitk.Image:
-    import SimpleITK as sitk
+    from fdglung.radiomics.image_files import read_image
 
-    try:
-        return sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(
-            f"The image {path} cannot be read",
-            attribute="--pet, --ct, --mask",
-            remedy="Give a NIfTI, NRRD or MetaImage",
-        ) from error
+    return read_image(path, attribute="--pet, --ct, --mask")
 
 
 def _print(table: FeatureTable, out: Path) -> None:

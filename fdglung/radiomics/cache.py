@@ -6,9 +6,8 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,14 @@ from numpy.typing import NDArray
 
 FORMAT = 1
 """Counts up when features change their values though no version says so."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Features of a lesion on one modality, and what was told when they were computed."""
+
+    features: dict[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,22 +40,21 @@ class Cache:
 
     folder: Path
 
-    def get(self, key: str) -> dict[str, float] | None:
-        """Return the features kept under a key; None where there are none, or none that can be read."""
+    def get(self, key: str) -> Kept | None:
+        """Return what is kept under a key; None where there is nothing, or nothing that can be read."""
         try:
             document = json.loads(self._path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return Kept(dict(document["features"]), tuple(document["warnings"]))
+        except (OSError, KeyError, TypeError, ValueError):
             return None
-        features = document.get("features") if isinstance(document, dict) else None
-        return features if isinstance(features, dict) else None
 
-    def put(self, key: str, features: Mapping[str, float]) -> None:
+    def put(self, key: str, kept: Kept) -> None:
         """Keep features under a key. What cannot be written, on a full disk say, is not kept."""
         path = self._path(key)
         temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({"features": dict(features)}), encoding="utf-8")
+            temporary.write_text(json.dumps(asdict(kept)), encoding="utf-8")
             os.replace(temporary, path)
         except OSError:
             with suppress(OSError):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from fdglung.errors import InputError, NoCtError, NoPetError, ParameterError
 from fdglung.radiomics.cache import Cache
-from fdglung.radiomics.jobs import Job, Result, versions
+from fdglung.radiomics.jobs import SUV_FEATURES, Job, Result, versions
+from fdglung.radiomics.pyradiomics_placing import labels_in
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Outcome, Workers
@@ -65,7 +65,7 @@ def extract(
     FeatureTable
         Names start with the modality: ``PET_original_stat_mean_Q4LE`` (image, IBSI's tag, IBSI's code), or with
         PyRadiomics' workflow ``CT_wavelet-LLH_glcm_Idmn``; `SUV_FEATURES` as ``PET_suv_max``. A lesion of which
-        something cannot be computed says so in its status, and harms no other.
+        something cannot be computed says so in its status, and harms no other; its SUV is measured all the same.
 
     Raises
     ------
@@ -118,10 +118,12 @@ def extract(
 
 
 def _row(label: int, uid: str | None, result: Result, modalities: Sequence[str]) -> LesionFeatures:
-    # Parts of a modality end in any order; a half modality is none.
-    good = [modality for modality in modalities if modality not in result.problems]
+    # Parts of a modality end in any order; a half modality is none. SUV is measured on the PET as it is.
     features = {
-        f"{modality}_{name}": value for modality in good for name, value in result.features.get(modality, {}).items()
+        f"{modality}_{name}": value
+        for modality in modalities
+        for name, value in result.features.get(modality, {}).items()
+        if modality not in result.problems or name in SUV_FEATURES
     }
     status = "; ".join(f"{name}: {result.problems[name]}" for name in modalities if name in result.problems)
     return LesionFeatures(label, uid, status or OK, tuple(dict.fromkeys(result.warnings)), features)
@@ -165,7 +167,7 @@ def _labels(masks: Mapping[str, sitk.Image], labels: Iterable[int] | None) -> tu
             if not np.isfinite(view).all() or np.any(view != np.rint(view)):
                 raise InputError("The mask's numbers are no labels", attribute="lesions", remedy="Give whole numbers")
             view = view.astype(np.int64)
-        found |= {label for label, box in enumerate(ndimage.find_objects(view), start=1) if box is not None}
+        found |= set(map(int, labels_in(view)))
     if not found:
         raise InputError("The mask holds no lesion", attribute="lesions", remedy="Give a mask with values above 0")
     return tuple(sorted(found))

@@ -145,7 +145,7 @@ def filtered_images(image: sitk.Image, prepared: Sequence[Prepared], settings: I
         array = resample_image(image, grid, settings)
         inner = [relative(boxes[index], region.box) for index in region.members]
         for sigma in filters.log_sigma_mm if min(size) >= 4 else ():
-            name = f"log-sigma-{str(float(sigma)).replace('.', '-')}-mm-3D"
+            name = _log_name(sigma)
             values = laplacian_of_gaussian(array, spacing, sigma, inner, [whole(array)] * len(inner))
             for index, response in zip(region.members, values, strict=True):
                 found[index][name] = response
@@ -153,6 +153,15 @@ def filtered_images(image: sitk.Image, prepared: Sequence[Prepared], settings: I
             for index, box in zip(region.members, inner, strict=True):
                 found[index] |= _mirrored_wavelets(array, box, filters.wavelet, filters.wavelet_levels, reach)
     return found
+
+
+def log_names(settings: ImageSettings) -> list[str]:
+    """Return the names of the Laplacian-of-Gaussian images that settings ask for."""
+    return [_log_name(sigma) for sigma in settings.filters.log_sigma_mm]
+
+
+def _log_name(sigma: float) -> str:
+    return f"log-sigma-{str(float(sigma)).replace('.', '-')}-mm-3D"
 
 
 def _of_intensities(roi: Roi, settings: ImageSettings, families: tuple[str, ...]) -> Features:

@@ -9,23 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from fdglung import __version__
 from fdglung.errors import FdglungError, InputError
 from fdglung.radiomics import cache as caching
 from fdglung.radiomics import ibsi_mode, pyradiomics_mode
-from fdglung.radiomics.cache import Cache
+from fdglung.radiomics.cache import Cache, Kept
 from fdglung.radiomics.codes import code_of
 from fdglung.radiomics.filters import Box, padded, whole
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_placing import boxes_of, lies_on, on_grid_of, settings_of
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
+from fdglung.radiomics.soundness import BACKGROUND, cleaned, is_at_edge, share_outside
 from fdglung.radiomics.tables import SUV_MEANINGS
 from fdglung.radiomics.tasks import Features, Outcome, Task, reason
-
-BACKGROUND: Mapping[str, float] = {"PET": 0.0, "CT": -1000.0}
-"""What stands for a voxel that is no finite number, outside lesions: no uptake, and air."""
 
 SUV_FEATURES = tuple(SUV_MEANINGS)
 """What PET has besides radiomics."""
@@ -87,9 +84,12 @@ class Job:
         self.labels = list(labels)
         self.settings = settings
         self.cache = cache
+        if settings.preprocessing == "pyradiomics":
+            pyradiomics_mode.check_parameters(settings.pyradiomics[modality])
         self.boxes = boxes_of(mask, self.labels)
         self.keys: dict[int, str] = {}
         self.found_before: set[int] = set()
+        self.told: dict[int, list[str]] = {}
 
     @property
     def seconds(self) -> float:
@@ -111,8 +111,7 @@ class Job:
     def prepare(self, results: Mapping[int, Result]) -> int:
         """Look at the lesions, and return about how many tasks there will be."""
         self._replace_non_finite(results)
-        moved = self._is_mask_moved()
-        shape = self.mask.GetSize()[::-1]
+        notes = self._notes()
         view = sitk.GetArrayViewFromImage(self.mask)
         made_by = versions()
         image_key = caching.image_digest(self.image) if self.cache else ""
@@ -123,12 +122,12 @@ class Job:
             if box is None:
                 result.add(self.modality, "The mask does not hold the lesion")
                 continue
-            if any(part.start == 0 or part.stop == n for part, n in zip(box, shape, strict=True)):
+            if is_at_edge(box, self.mask):
                 result.warnings.append("The lesion touches the edge of the image that it was drawn on.")
-            if moved:
-                result.warnings.append(
-                    f"The mask was put on the {self.modality}'s grid, as PyRadiomics' correctMask does."
-                )
+            outside = share_outside(self.image, self.mask, label, box)
+            if 0 < outside < 1:
+                result.warnings.append(f"{outside:.1%} of the lesion lie outside the {self.modality}.")
+            result.warnings += notes
             if self.cache:
                 inside = view[box] == label
                 start = tuple(part.start for part in box)
@@ -136,7 +135,8 @@ class Job:
                 self.keys[label] = caching.key_of(image_key, mask_key, self.modality, own_settings, made_by)
                 kept = self.cache.get(self.keys[label])
                 if kept is not None:
-                    result.add(self.modality, kept)
+                    result.add(self.modality, kept.features)
+                    result.warnings += kept.warnings
                     self.found_before.add(label)
         self.labels = [
             label
@@ -163,7 +163,33 @@ class Job:
             named = {_with_code(name): features[name] for name in _ordered(features)}
             results[label].features[self.modality] = named
             if self.cache and self.modality not in results[label].problems:
-                self.cache.put(self.keys[label], named)
+                self.cache.put(self.keys[label], Kept(named, tuple(self.told.get(label, ()))))
+
+    def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
+        background = BACKGROUND[self.modality]
+        found = cleaned(self.image, self.mask, background)
+        self.image = found.image
+        if not found.count:
+            return
+        one = found.count == 1
+        text = (
+            f"{found.count} voxel{' of' if one else 's of'} the {self.modality} {'is' if one else 'are'} no finite "
+            f"number{'' if one else 's'}; {background:g} was taken instead."
+        )
+        for label in self.labels:
+            if label in found.hit:
+                results[label].add(self.modality, "A voxel in or at the lesion is no finite number")
+            else:
+                results[label].warnings.append(text)
+
+    def _notes(self) -> list[str]:
+        """Return what to know about the values of every lesion."""
+        notes = []
+        if self._is_mask_moved():
+            notes.append(f"The mask was put on the {self.modality}'s grid, as PyRadiomics' correctMask does.")
+        if self.settings.preprocessing == "pyradiomics" and self.settings.pyradiomics[self.modality].voxel_setting:
+            notes.append("The parameter file's voxelSetting has no effect: features are of whole lesions.")
+        return notes
 
     def _is_mask_moved(self) -> bool:
         """Whether the mask is resampled where PyRadiomics would do so only when asked."""
@@ -179,31 +205,6 @@ class Job:
         part = whole["pyradiomics" if self.settings.preprocessing == "pyradiomics" else "modalities"]
         rest = {key: value for key, value in whole.items() if key not in ("pyradiomics", "modalities")}
         return json.loads(json.dumps([rest, part[self.modality]]))
-
-    def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
-        view = sitk.GetArrayViewFromImage(self.image)
-        if view.dtype.kind != "f":
-            return
-        finite = np.isfinite(view)
-        if finite.all():
-            return
-        # Interpolation and filters of one voxel reach look at neighbours too.
-        bad = ndimage.binary_dilation(~finite, np.ones((3, 3, 3), bool))
-        on_image = on_grid_of(self.mask, self.image)
-        labels = sitk.GetArrayViewFromImage(on_image)
-        hit = set(np.unique(labels[bad]).tolist())
-        count = int((~finite).sum())
-        background = BACKGROUND[self.modality]
-        for label in self.labels:
-            if label in hit:
-                results[label].add(self.modality, "A voxel in or at the lesion is no finite number")
-            else:
-                results[label].warnings.append(
-                    f"{count} voxels of the {self.modality} are no finite numbers; they were taken as {background:g}."
-                )
-        filled = sitk.GetImageFromArray(np.where(finite, view, view.dtype.type(background)))
-        filled.CopyInformation(self.image)
-        self.image = filled
 
     def _suv_features(self) -> Iterator[tuple[int, Features]]:
         """Yield measurements on the PET's own voxels, the mask put on its grid where it has another."""
@@ -236,6 +237,7 @@ class Job:
                 placed[label] = one
         logs = pyradiomics_mode.log_responses(list(placed.values()), parameters)
         for (label, one), filtered in zip(placed.items(), logs, strict=True):
+            self._tell_missing(results, label, pyradiomics_mode.log_names(parameters), filtered)
             yield from ((label, task) for task in pyradiomics_mode.tasks(one, filtered, parameters))
 
     def _by_ibsi(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
@@ -248,8 +250,17 @@ class Job:
                 results[label].add(self.modality, reason(error))
         filtered = ibsi_mode.filtered_images(self.image, list(prepared.values()), settings)
         for (label, one), responses in zip(prepared.items(), filtered, strict=True):
+            self._tell_missing(results, label, ibsi_mode.log_names(settings), responses)
             for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
                 yield label, task
+
+    def _tell_missing(
+        self, results: Mapping[int, Result], label: int, asked: Sequence[str], made: Mapping[str, object]
+    ) -> None:
+        missing = [name for name in asked if name not in made]
+        if missing:
+            self.told[label] = [f"The {self.modality} has too few voxels along an axis for {', '.join(missing)}."]
+            results[label].warnings += self.told[label]
 
     def _one_mask(self, label: int) -> sitk.Image:
         """Return a lesion alone, in its box and two voxels around it."""

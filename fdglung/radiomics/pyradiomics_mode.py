@@ -5,6 +5,7 @@ What PyRadiomics does to the whole image for each lesion is done here once for a
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,13 @@ CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "sh
 
 _POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
 _LOCAL = {"Gradient", "LBP2D"}
+
+_LBP3D_NEEDS = (
+    ("scipy.ndimage.interpolation", "map_coordinates"),
+    ("scipy.special", "sph_harm"),
+    ("trimesh.creation", "icosphere"),
+)
+"""Without any of these PyRadiomics silently makes no such image."""
 
 _MOST_LEVELS = 3000
 """Co-occurrence matrices of so many grey levels take 1 GB; PyRadiomics would go on until memory ends."""
@@ -80,6 +88,7 @@ def features(
         the reason for which PyRadiomics refuses the lesion.
 
     """
+    check_parameters(parameters)
     placed = place(image, mask, labels, parameters)
     good = {label: one for label, one in placed.items() if isinstance(one, Placed)}
     filtered = dict(zip(good, log_responses(list(good.values()), parameters), strict=True))
@@ -95,6 +104,28 @@ def features(
         except InputError as error:
             result[label] = error
     return result
+
+
+def check_parameters(parameters: PyRadiomicsParameters) -> None:
+    """Refuse what PyRadiomics' schema allows and PyRadiomics would silently leave out.
+
+    Raises
+    ------
+    ParameterError
+        Images by LBP3D are asked for without what PyRadiomics makes them with: trimesh, and a scipy that has sph_harm.
+
+    """
+    if "LBP3D" not in parameters.image_types:
+        return
+    try:
+        for module, name in _LBP3D_NEEDS:
+            getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ParameterError(
+            f"PyRadiomics makes no LBP3D images without {module}.{name}",
+            attribute="imageType LBP3D",
+            remedy="Leave LBP3D out",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -143,6 +174,8 @@ def tasks(
 
     """
     yield ShapeTask(placed.shape_mask, placed.spacing_mm, parameters)
+    if parameters.feature_classes and set(parameters.feature_classes) <= {"shape", "shape2D"}:
+        return
     at_once = max(1, _VOXELS_AT_ONCE // placed.mask.size)
     images = responses(placed, logs, parameters)
     while part := tuple(itertools.islice(images, at_once)):
@@ -162,7 +195,7 @@ def log_responses(placed: Sequence[Placed], parameters: PyRadiomicsParameters) -
     if "LoG" not in parameters.image_types:
         return found
     for sigma in settings_of(parameters, "LoG").get("sigma", []):
-        name = f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
+        name = _log_name(sigma)
         groups: dict[int, list[int]] = {}
         for index, one in enumerate(placed):
             size = np.array([part.stop - part.start for part in one.limit])
@@ -180,6 +213,13 @@ def log_responses(placed: Sequence[Placed], parameters: PyRadiomicsParameters) -
             for index, response in zip(indices, values, strict=True):
                 found[index][name] = response
     return found
+
+
+def log_names(parameters: PyRadiomicsParameters) -> list[str]:
+    """Return PyRadiomics' names of the Laplacian-of-Gaussian images that a parameter file asks for."""
+    if "LoG" not in parameters.image_types:
+        return []
+    return [_log_name(sigma) for sigma in settings_of(parameters, "LoG").get("sigma", []) if sigma > 0]
 
 
 def responses(placed: Placed, logs: Mapping[str, Array], parameters: PyRadiomicsParameters) -> Iterator[Response]:
@@ -235,9 +275,22 @@ def response_features(
     dict
         ``image_class_Name`` to value.
 
+    Raises
+    ------
+    InputError
+        A value in the lesion is no finite number.
+    ParameterError
+        There are too many grey levels.
+
     """
     settings = response.settings
     values = response.values[mask]
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"The {response.name} image is no finite number everywhere in the lesion",
+            attribute="imageType",
+            remedy="Leave this image out",
+        )
     levels = classes.grey_levels(values, bin_width=settings.get("binWidth", 25), bin_count=settings.get("binCount"))
     _check_levels(levels, response.name)
     image = np.zeros(mask.shape, np.int32)
@@ -274,20 +327,24 @@ def shape_features(mask: Mask, spacing_mm: tuple[float, float, float], parameter
         solid = classes.only(classes.shape(mask, spacing_mm, wanted=names or ()), names)
         found |= {f"original_shape_{name}": value for name, value in solid.items()}
     if "shape2D" in wanted and settings["force2D"]:
-        # PyRadiomics looks at the wrong axis of the box (x, y, z) for the dimension (z, y, x) that must be thin.
+        # PyRadiomics leaves it out where the box (x, y, z) is thin along what it then wants thin along (z, y, x).
         axis = settings["force2Ddimension"]
         names = wanted["shape2D"]
-        if mask.shape[2 - axis] == 1:
+        if mask.shape[2 - axis] > 1:
             if mask.shape[axis] != 1:
                 raise InputError(
-                    "The lesion lies in a plane other than the one of force2Ddimension",
+                    "The lesion is no plane across force2Ddimension; PyRadiomics has no shape2D of it",
                     attribute="force2Ddimension",
-                    remedy="Give the axis that the lesion is one voxel thick along",
+                    remedy="Give the axis that the lesion is one voxel thick along, or leave shape2D out",
                 )
             spacing = [step for other, step in enumerate(spacing_mm) if other != axis]
             flat = classes.shape_2d(mask.squeeze(axis), spacing, wanted=names or ())
             found |= {f"original_shape2D_{name}": value for name, value in classes.only(flat, names).items()}
     return found
+
+
+def _log_name(sigma: float) -> str:
+    return f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
 
 
 def _check_levels(levels: NDArray[np.int32], name: str) -> None:

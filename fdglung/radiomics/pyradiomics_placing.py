@@ -37,6 +37,9 @@ DEFAULTS: Mapping[str, Any] = {
 _SPLINE_MARGIN = 48
 """Voxels around a region after which a cubic spline's coefficients are those of the whole image, to the last bit."""
 
+_MOST_NUMBERS = 65_535
+"""Up to this label scipy finds all boxes in one pass; it has a place in memory for every number to the highest."""
+
 _EDGE = 1e-3
 """How far, in voxels, PyRadiomics lets a mask reach over the image."""
 
@@ -124,6 +127,9 @@ def place(
             found[label] = _checked(placing(label), settings)
         except InputError as error:
             found[label] = error
+        except RuntimeError as error:
+            told = str(error).rpartition(": ")[2].strip()
+            found[label] = _refusal(f"SimpleITK cannot resample ({told})", "interpolator", "Give sitkBSpline")
     return {label: found[label] for label in wanted}
 
 
@@ -158,8 +164,22 @@ def boxes_of(mask: sitk.Image, labels: Sequence[int]) -> dict[int, Box]:
     array = sitk.GetArrayViewFromImage(mask)
     if array.dtype.kind not in "iu":
         array = array.astype(np.int64)
-    boxes = dict(enumerate(ndimage.find_objects(array, max(labels, default=0)), start=1))
-    return {label: boxes[label] for label in labels if boxes.get(label) is not None}
+    wanted = sorted(label for label in labels if label > 0)
+    if wanted and wanted[-1] > _MOST_NUMBERS:
+        numbers = np.array(wanted)
+        places = np.minimum(np.searchsorted(numbers, array), len(numbers) - 1)
+        array = np.where(numbers[places] == array, places + 1, 0)
+        found = dict(zip(wanted, ndimage.find_objects(array, len(wanted)), strict=True))
+    else:
+        found = dict(enumerate(ndimage.find_objects(array, max(wanted, default=0)), start=1))
+    return {label: found[label] for label in labels if found.get(label) is not None}
+
+
+def labels_in(array: NDArray[Any]) -> list[int]:
+    """Return the whole numbers above 0 that occur in an array, ascending."""
+    if array.size and array.max() > _MOST_NUMBERS:
+        return [int(label) for label in np.unique(array[array > 0])]
+    return [label for label, box in enumerate(ndimage.find_objects(array), start=1) if box is not None]
 
 
 def _cropping(
@@ -356,7 +376,9 @@ def _resegmented(placed: Placed, settings: Mapping[str, Any]) -> Mask:
         inside &= values <= limits[1]
     kept[placed.mask] = inside
     if kept.sum() <= 1:
-        raise _refusal(f"Re-segmentation leaves {int(kept.sum())} voxels", "resegmentRange", "Widen the range")
+        raise _refusal(
+            f"Re-segmentation leaves {'one' if kept.any() else 'no'} voxel", "resegmentRange", "Widen the range"
+        )
     return kept
 
 

@@ -40,7 +40,8 @@ class LesionFeatures:
     warnings
         What to know about the values, in full sentences.
     features
-        Name to value; NaN where a feature is not defined for this lesion. Those of a modality that failed are missing.
+        Name to value; NaN where a feature is not defined for this lesion. Those of a modality that failed are missing,
+        but for its SUV measurements.
 
     """
 
