@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_progress import ProgressBar, part
 from fdglung.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
@@ -53,17 +54,15 @@ def add_radiomics(commands: Any) -> None:
 
 
 def _radiomics(options: argparse.Namespace) -> dict[str, object]:
-    from fdglung.cli import _part, _ProgressBar
-
     _check(options)
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         tell("starting", 0.0)
         from fdglung.radiomics import extract, write_table
         from fdglung.radiomics.tables import OK, check_table_path
 
         check_table_path(options.out, overwrite=options.overwrite)
         settings = _settings(options)
-        images, lesions, uids = _input(options, _part(tell, 0.0, 0.5 if options.study else 0.1))
+        images, lesions, uids = _input(options, part(tell, 0.0, 0.5 if options.study else 0.1))
         table = extract(
             images,
             lesions,
@@ -71,7 +70,7 @@ def _radiomics(options: argparse.Namespace) -> dict[str, object]:
             tracking_uids=uids,
             workers=options.workers,
             cache=options.cache,
-            progress=_part(tell, 0.5 if options.study else 0.1, 0.98),
+            progress=part(tell, 0.5 if options.study else 0.1, 0.98),
         )
         files = write_table(table, options.out, overwrite=options.overwrite)
     if not options.json:
@@ -130,14 +129,13 @@ def _input(
         images = {modality: _read(path) for modality, path in given.items() if path}
         return images, _read(options.mask), {}
     from fdglung import study
-    from fdglung.cli import _part
 
-    loaded = study.load(options.study, progress=_part(tell, 0.0, 0.5))
+    loaded = study.load(options.study, progress=part(tell, 0.0, 0.5))
     if options.mask:
         return loaded, _read(options.mask), {}
     from fdglung.pipeline import analyze
 
-    analysis = analyze(loaded, progress=_part(tell, 0.5, 1.0))
+    analysis = analyze(loaded, progress=part(tell, 0.5, 1.0))
     if not analysis.findings.lesions:
         raise InputError("No avid lung lesion was found", attribute="STUDY", remedy="Give the lesions with --mask")
     return loaded, analysis.lesions, {lesion.label: lesion.tracking_uid for lesion in analysis.findings.lesions}

@@ -17,12 +17,13 @@ LEVELS = [
     {"findings"},
     {"pipeline"},
     {"reporting"},
+    {"cli_progress"},
     {"cli_radiomics"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "cli_radiomics", "__main__"}
+FACES = {"cli", "cli_progress", "cli_radiomics", "__main__"}
 
 
 def level(module):
