@@ -12,6 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.cli_delta import add_delta
+from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
 from fdglung.errors import FdglungError
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_phantom(commands)
     add_radiomics(commands)
+    add_delta(commands)
+    add_harmonise(commands)
     return parser
 
 
