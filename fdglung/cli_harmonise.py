@@ -128,7 +128,9 @@ def _read(given: Sequence[str], centre: str) -> pd.DataFrame:
         name, found, path = one.partition("=")
         path = path if found and not Path(one).exists() else one
         try:
-            table = pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path)
+            table = (
+                pd.read_parquet(path) if path.endswith(".parquet") else pd.read_csv(path, float_precision="round_trip")
+            )
         except (OSError, ValueError, ImportError) as error:
             raise InputError(
                 f"The table {path} cannot be read", attribute="TABLE", remedy="Give a table of `fdglung radiomics`"
