@@ -17,12 +17,14 @@ LEVELS = [
     {"findings"},
     {"pipeline"},
     {"reporting"},
+    {"cli_progress"},
     {"cli_radiomics"},
+    {"cli_delta", "cli_harmonise"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "cli_radiomics", "__main__"}
+FACES = {"cli", "cli_delta", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
 
 
 def level(module):

@@ -27,6 +27,12 @@ raters, consistency: what one of them adds to all lesions does not count.
 CLASSES: Mapping[str, float] = {"poor": -np.inf, "moderate": 0.5, "good": 0.75, "excellent": 0.9}
 """Class to its least ICC (Koo & Li, J Chiropr Med 2016;15:155, 10.1016/j.jcm.2016.02.012); excellent is above 0.9."""
 
+LEAST_LESIONS = 30
+"""Fewer are noted: Koo & Li advise 30 heterogeneous samples. With few, the interval tells more than the ICC."""
+
+FEW = "few lesions"
+"""Note of an ICC that rests on fewer than `LEAST_LESIONS`."""
+
 UNDEFINED = "undefined"
 """Class of a feature without an ICC: too few lesions have it, or all have the same value."""
 
@@ -73,6 +79,8 @@ class Reliability:
         How many have the feature in all repetitions; only these count.
     repetitions
         How many.
+    note
+        `FEW` or empty.
 
     """
 
@@ -85,6 +93,7 @@ class Reliability:
     within_sd: float
     lesions: int
     repetitions: int
+    note: str
 
 
 def intraclass_correlation(values: Array, *, kind: str = "1,1", confidence: float = 0.95) -> Icc:
@@ -177,6 +186,7 @@ def reliability(
                 within_sd=float(icc.within_sd[place]),
                 lesions=int(counted.sum()),
                 repetitions=values.shape[1],
+                note=FEW if counted.sum() < LEAST_LESIONS else "",
             )
     return tuple(one for one in found if one is not None)
 

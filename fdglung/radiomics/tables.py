@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fdglung.errors import InputError, OutputExistsError, OutputWriteError, ParameterError
+from fdglung.errors import InputError, OutputExistsError, ParameterError
+from fdglung.files import write_files
 from fdglung.radiomics.codes import FEATURES, split
 from fdglung.radiomics.settings import RadiomicsSettings, from_yaml, to_yaml
 
@@ -143,26 +141,7 @@ def write_table(table: FeatureTable, path: Path | str, *, overwrite: bool = Fals
         columns: columns_csv(table.names).encode(),
         path: to_parquet(table) if path.suffix == ".parquet" else to_csv(table).encode(),
     }
-    temporary = {target: target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial") for target in contents}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for target, content in contents.items():
-            with temporary[target].open("wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        for target in contents:
-            os.replace(temporary[target], target)
-    except OSError as error:
-        raise OutputWriteError(
-            f"Writing {path} failed ({error.strerror or type(error).__name__}); nothing half-written was left",
-            attribute="output file",
-            remedy="Check that the disk has room and can be written to, and try again",
-        ) from error
-    finally:
-        for one in temporary.values():
-            with suppress(OSError):
-                one.unlink(missing_ok=True)
+    write_files(contents)
     return {target.name: target for target in (path, settings, columns)}
 
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 import yaml
 
 from fdglung import cli
 from fdglung.radiomics import from_yaml, read_table
+from fdglung.radiomics.perturbation import random_chains
+from fdglung.radiomics.repetition import repeat
 from tests.cases import ROOT
 from tests.radiomics import lesions as cases
 from tests.simple_thorax import simple_thorax, write_dicom
@@ -88,9 +92,61 @@ def test_a_study_gives_its_own_lesions_with_their_tracking_uids(tmp_path, files)
             assert lesion.features[f"PET_{name}"] == pytest.approx(found[name], rel=1e-6)
 
 
+def test_perturb_writes_the_intraclass_correlations_of_repeated_extractions(files, tmp_path, capsys):
+    out = tmp_path / "features.csv"
+    assert cli.main([*arguments(files, out), "--perturb", "3", "--perturb-seed", "5", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    with (tmp_path / "features.icc.csv").open(newline="") as stream:
+        rows = {row["feature"]: row for row in csv.DictReader(stream)}
+    images = {"PET": sitk.ReadImage(str(files / "PET.nii.gz"))}
+    mask, settings = sitk.ReadImage(str(files / "MASK.nii.gz")), from_yaml(files / "few.yaml")
+    tables = repeat(images, mask, random_chains(3, seed=5), settings, workers=1)
+    assert set(rows) == {name for table in tables for name in table.names}
+    for name in ("PET_original_stat_mean_Q4LE", "PET_log-sigma-3-0-mm-3D_stat_var_ECT3", "PET_suv_max"):
+        values = np.array([[lesion.features.get(name, np.nan) for table in tables for lesion in table.lesions]])
+        values = values.reshape(3, -1).T
+        values = values[np.isfinite(values).all(axis=1)]
+        # Shrout & Fleiss, ICC(1,1)
+        n, k = values.shape
+        between = k * values.mean(axis=1).var(ddof=1)
+        within = values.var(axis=1, ddof=1).mean()
+        assert float(rows[name]["icc"]) == pytest.approx((between - within) / (between + (k - 1) * within), rel=1e-9)
+        assert (int(rows[name]["lesions"]), int(rows[name]["repetitions"])) == (n, k)
+        assert rows[name]["note"] == "few lesions"
+    assert sum(printed["reliability"].values()) == len(rows)
+    assert printed["files"]["features.icc.csv"] == str(tmp_path / "features.icc.csv")
+    assert cli.main(arguments(files, tmp_path / "alone.csv")) == 0
+    assert (tmp_path / "alone.csv").read_bytes() == out.read_bytes()
+    assert not (tmp_path / "alone.icc.csv").exists()
+
+
+def test_perturb_serves_a_study_too_and_shows_its_progress(tmp_path, files):
+    study = write_dicom(simple_thorax(ct_matrix=128), tmp_path / "dicom")
+    given = ["radiomics", str(study), "--out", str(tmp_path / "features.csv"), "--settings", str(files / "few.yaml")]
+    done = subprocess.run(
+        [sys.executable, "-m", "fdglung", *given, "--perturb", "2", "--workers", "1"],
+        **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": 180, "check": False},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "repetition" in done.stderr
+    assert "the lesions are few" in done.stdout
+    assert (tmp_path / "features.icc.csv").exists()
+
+
+def test_one_lesion_has_no_intraclass_correlation_and_nothing_is_written(files, tmp_path, capsys):
+    one = sitk.ReadImage(str(files / "MASK.nii.gz")) == cases.PLAIN
+    sitk.WriteImage(one, str(tmp_path / "one.nii.gz"))
+    given = arguments(files, tmp_path / "features.csv")
+    given[given.index("--mask") + 1] = str(tmp_path / "one.nii.gz")
+    assert cli.main([*given, "--perturb"]) == cli.EXIT_BAD_INPUT
+    assert "needs 2 lesions" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["one.nii.gz"]
+
+
 @pytest.mark.parametrize(
     ("change", "attribute"),
     [
+        (lambda a: [*a, "--perturb", "1"], "--perturb"),
         (lambda a: [*a, "study"], "STUDY"),
         (lambda a: [x for x in a if not x.endswith("MASK.nii.gz") and x != "--mask"], "--mask"),
         (lambda a: [x.replace("PET.nii", "none.nii") for x in a], "--pet"),
