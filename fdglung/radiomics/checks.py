@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 from fdglung.errors import ParameterError
 
@@ -64,3 +66,29 @@ def positive(value: object) -> bool:
 def whole(value: object) -> bool:
     """Whether a value is a whole number above 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def load_yaml(text: str) -> Any:
+    """Return what a YAML document holds; ParameterError where it is none."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParameterError(
+            f"The document is no YAML ({' '.join(str(error).split())})", attribute="settings", remedy="Mend the line"
+        ) from error
+
+
+def mapping(content: object, where: str) -> Mapping[str, Any]:
+    """Return content that has keys; ParameterError where it has none."""
+    if isinstance(content, Mapping):
+        return content
+    raise ParameterError("There are no keys", attribute=where, remedy="Write `key: value`, a line a key")
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
+    """Raise ParameterError that names the keys which are not known."""
+    known = list(known)
+    unknown = [f"{where}{key}" for key in given if key not in known]
+    if unknown:
+        problem = "The settings have no such key" if len(unknown) == 1 else "The settings have no such keys"
+        raise ParameterError(problem, attribute=", ".join(unknown), remedy=f"Use one of {', '.join(known)}")

@@ -11,8 +11,9 @@ import SimpleITK as sitk
 
 from fdglung.errors import InputError, NoCtError, NoPetError, ParameterError
 from fdglung.radiomics.cache import Cache
-from fdglung.radiomics.jobs import SUV_FEATURES, Job, Result, versions
-from fdglung.radiomics.pyradiomics_placing import labels_in
+from fdglung.radiomics.jobs import Job, Result
+from fdglung.radiomics.label_images import labels_in
+from fdglung.radiomics.naming import SUV_FEATURES, versions
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Outcome, Workers

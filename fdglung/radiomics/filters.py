@@ -226,6 +226,11 @@ def padded(box: Box, limit: Box, pad: Sequence[int]) -> Box:
     return z, y, x
 
 
+def volume_of(box: Box) -> int:
+    """Return the number of voxels of a box."""
+    return int(np.prod([part.stop - part.start for part in box]))
+
+
 @dataclass(frozen=True)
 class _Part:
     """A region in the making: the hull of its boxes, what is filtered, and the limits of its members."""

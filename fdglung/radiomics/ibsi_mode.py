@@ -21,9 +21,11 @@ from fdglung.radiomics.filters import (
     wavelet_reach,
     whole,
 )
-from fdglung.radiomics.preprocessing import Prepared, filtered_roi, resample_image, resampled_grid
+from fdglung.radiomics.grids import resampled_grid
+from fdglung.radiomics.image_settings import ImageSettings
+from fdglung.radiomics.preprocessing import Prepared, filtered_roi
+from fdglung.radiomics.resampling import resample_image
 from fdglung.radiomics.roi import Roi
-from fdglung.radiomics.settings import ImageSettings
 
 Features = dict[str, float]
 

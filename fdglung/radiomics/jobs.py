@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
 
-from fdglung import __version__
 from fdglung.errors import FdglungError, InputError
 from fdglung.radiomics import cache as caching
-from fdglung.radiomics import ibsi_mode, pyradiomics_mode
+from fdglung.radiomics import ibsi_mode, pyradiomics_images, pyradiomics_mode
 from fdglung.radiomics.cache import Cache, Kept
-from fdglung.radiomics.codes import code_of
-from fdglung.radiomics.filters import Box, padded, whole
+from fdglung.radiomics.filters import padded, volume_of, whole
+from fdglung.radiomics.label_images import boxes_of, lies_on, on_grid_of
+from fdglung.radiomics.naming import SUV_FEATURES, ordered, versions, with_code
 from fdglung.radiomics.preprocessing import prepare
-from fdglung.radiomics.pyradiomics_placing import boxes_of, lies_on, on_grid_of, settings_of
+from fdglung.radiomics.pyradiomics_parameters import check_parameters, settings_of
+from fdglung.radiomics.pyradiomics_placing import place
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
 from fdglung.radiomics.soundness import BACKGROUND, cleaned, is_at_edge, share_outside
-from fdglung.radiomics.tables import SUV_MEANINGS
 from fdglung.radiomics.tasks import Features, Outcome, Task, reason
-
-SUV_FEATURES = tuple(SUV_MEANINGS)
-"""What PET has besides radiomics."""
 
 _PEAK_MARGIN_MM = 10.0
 """Room for a sphere of 1 cm3 around a voxel of the lesion."""
-
-_PACKAGES = ("numpy", "scipy", "scikit-image", "SimpleITK", "PyWavelets", "pyradiomics")
 
 
 class Result:
@@ -85,7 +78,7 @@ class Job:
         self.settings = settings
         self.cache = cache
         if settings.preprocessing == "pyradiomics":
-            pyradiomics_mode.check_parameters(settings.pyradiomics[modality])
+            check_parameters(settings.pyradiomics[modality])
         self.boxes = boxes_of(mask, self.labels)
         self.keys: dict[int, str] = {}
         self.found_before: set[int] = set()
@@ -105,7 +98,7 @@ class Job:
             step = self.settings.modalities[self.modality].spacing_mm
         old = np.array(self.mask.GetSpacing())
         new = old if step is None else np.where(np.array(step, float) > 0, step, old)
-        voxels = [_volume(box) * float(np.prod(old / new)) for box in self.boxes.values()]
+        voxels = [volume_of(box) * float(np.prod(old / new)) for box in self.boxes.values()]
         return sum(images * (0.008 + 1e-7 * count) for count in voxels)
 
     def prepare(self, results: Mapping[int, Result]) -> int:
@@ -160,7 +153,7 @@ class Job:
             features = results[label].features.get(self.modality)
             if features is None:
                 continue
-            named = {_with_code(name): features[name] for name in _ordered(features)}
+            named = {with_code(name): features[name] for name in ordered(features)}
             results[label].features[self.modality] = named
             if self.cache and self.modality not in results[label].problems:
                 self.cache.put(self.keys[label], Kept(named, tuple(self.told.get(label, ()))))
@@ -230,14 +223,14 @@ class Job:
     def _by_pyradiomics(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
         parameters = self.settings.pyradiomics[self.modality]
         placed = {}
-        for label, one in pyradiomics_mode.place(self.image, self.mask, self.labels, parameters).items():
+        for label, one in place(self.image, self.mask, self.labels, parameters).items():
             if isinstance(one, InputError):
                 results[label].add(self.modality, one.problem)
             else:
                 placed[label] = one
-        logs = pyradiomics_mode.log_responses(list(placed.values()), parameters)
+        logs = pyradiomics_images.log_responses(list(placed.values()), parameters)
         for (label, one), filtered in zip(placed.items(), logs, strict=True):
-            self._tell_missing(results, label, pyradiomics_mode.log_names(parameters), filtered)
+            self._tell_missing(results, label, pyradiomics_images.log_names(parameters), filtered)
             yield from ((label, task) for task in pyradiomics_mode.tasks(one, filtered, parameters))
 
     def _by_ibsi(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
@@ -273,35 +266,4 @@ class Job:
         )
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of all that decides values."""
-    found = {"fdglung": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _ordered(features: Iterable[str]) -> list[str]:
-    """Return names by image, in the order that a lesion's parts have if none overtakes another."""
-
-    def place(name: str) -> tuple[int, str, int]:
-        if name in SUV_FEATURES:
-            return (0, "", SUV_FEATURES.index(name))
-        image = name.split("_")[0]
-        group = 1 if image == "original" else 2 if image.startswith("log") else 3
-        return (group, image, 0 if name.startswith("original_shape") else 1)
-
-    return sorted(features, key=place)
-
-
-def _with_code(name: str) -> str:
-    """Return a feature's name with IBSI's code behind it, where it has IBSI's tag."""
-    known = code_of(name.partition("_")[2])
-    return name if known is None else f"{name}_{known.code}"
-
-
-def _volume(box: Box) -> int:
-    return int(np.prod([part.stop - part.start for part in box]))
+__all__ = ["Job", "Result", "versions"]

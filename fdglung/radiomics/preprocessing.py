@@ -9,40 +9,12 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from fdglung.errors import InputError, InvalidPixelError
+from fdglung.radiomics.grids import Array, Grid, Point, Whole, lesion_grid, resampled_grid
+from fdglung.radiomics.image_settings import FilterSettings, ImageSettings
+from fdglung.radiomics.resampling import resample_image, resample_mask
 from fdglung.radiomics.roi import Roi
-from fdglung.radiomics.settings import FilterSettings, ImageSettings
 
-Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Whole = tuple[int, int, int]
-Point = tuple[float, float, float]
-
-_TIE = 1e-6
-"""Slack of the mask's threshold: interpolation weights are rounded, and shares of exactly one half are common."""
-
-_SPLINE_MARGIN = 24
-"""Voxels around a region that a cubic spline is fitted to; a voxel further away has a weight below 1e-13."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where voxels lie in the patient (LPS). Size, spacing and origin along x, y, z; direction row by row."""
-
-    size: Whole
-    spacing_mm: Point
-    origin_mm: Point
-    direction: tuple[float, ...]
-
-    def part(self, start: Whole, size: Whole) -> Grid:
-        """Return the box of `size` voxels from the index `start` (both x, y, z)."""
-        shift = np.array(self.direction).reshape(3, 3) @ (np.array(start) * self.spacing_mm)
-        x, y, z = (float(o + s) for o, s in zip(self.origin_mm, shift, strict=True))
-        return replace(self, size=size, origin_mm=(x, y, z))
-
-    def index_of(self, points: Array) -> Array:
-        """Return continuous indices (n, 3; x, y, z) of points (n, 3) in mm."""
-        steps = np.array(self.direction).reshape(3, 3) * self.spacing_mm
-        return np.asarray(np.linalg.solve(steps, (points - self.origin_mm).T).T)
 
 
 @dataclass(frozen=True)
@@ -99,94 +71,6 @@ def prepare(image: sitk.Image, mask: sitk.Image, settings: ImageSettings, *, mar
     roi = make_roi(intensity[box], inside[box], (z, y, x), settings)
     start_z, start_y, start_x = (int(part.start) for part in box)
     return Prepared(roi=roi, surroundings=intensity, offset=(start_z, start_y, start_x), grid=grid)
-
-
-def resampled_grid(image: sitk.Image, spacing_mm: tuple[float, float, float] | None) -> Grid:
-    """Return an image's grid at another spacing, aligned at the centres (IBSI manual, section 2.4).
-
-    Parameters
-    ----------
-    image
-        Its voxels are not looked at.
-    spacing_mm
-        Along x, y and z; 0 keeps an axis, None keeps all.
-
-    Returns
-    -------
-    Grid
-        The smallest that covers the image.
-
-    """
-    old = np.array(image.GetSpacing())
-    size = np.array(image.GetSize())
-    wanted = np.array(spacing_mm or (0, 0, 0), float)
-    new = np.where(wanted > 0, wanted, old)
-    count = np.ceil(np.round(size * old / new, 6)).astype(int)
-    direction = np.array(image.GetDirection()).reshape(3, 3)
-    origin = np.array(image.GetOrigin()) + direction @ (((size - 1) * old - (count - 1) * new) / 2)
-    return Grid(_whole(count), _point(new), _point(origin), tuple(map(float, image.GetDirection())))
-
-
-def lesion_grid(whole: Grid, mask: sitk.Image, *, margin_mm: float = 0.0) -> Grid:
-    """Return the part of a grid that holds a mask and a margin, as far as the grid goes.
-
-    Raises
-    ------
-    InputError
-        The mask is empty or lies outside the grid.
-
-    """
-    start, stop = _extent(mask)
-    corners = np.array([[(start, stop)[bit >> axis & 1][axis] for axis in range(3)] for bit in range(8)]) - 0.5
-    steps = np.array(mask.GetDirection()).reshape(3, 3) * mask.GetSpacing()
-    indices = whole.index_of(corners @ steps.T + mask.GetOrigin())
-    margin = margin_mm / np.array(whole.spacing_mm) + 1
-    low = np.maximum(np.floor(indices.min(axis=0) - margin), 0).astype(int)
-    high = np.minimum(np.ceil(indices.max(axis=0) + margin) + 1, whole.size).astype(int)
-    if np.any(high <= low):
-        raise InputError(
-            "The mask lies outside the image", attribute="mask", remedy="Give a mask in the space of the image"
-        )
-    return whole.part(_whole(low), _whole(high - low))
-
-
-def resample_image(image: sitk.Image, grid: Grid, settings: ImageSettings) -> Array:
-    """Return intensities (z, y, x) at the voxels of a grid, interpolated and rounded as `settings` say.
-
-    Parameters
-    ----------
-    image
-        A voxel outside it gets its nearest value, as far as half a voxel.
-    grid
-        Such as `lesion_grid` gives. Where its voxels are those of `image`, nothing is interpolated or rounded.
-    settings
-        `interpolator` and `round_to`.
-
-    """
-    own = _own_part(image, grid)
-    if own is not None:
-        return sitk.GetArrayFromImage(own).astype(np.float64)
-    kind = {"linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline3, "nearest": sitk.sitkNearestNeighbor}
-    if settings.interpolator == "bspline":
-        image = sitk.Cast(_around(image, grid, _SPLINE_MARGIN), sitk.sitkFloat64)
-    values = sitk.GetArrayFromImage(_resampled(image, grid, kind[settings.interpolator]))
-    if settings.round_to is not None:
-        values = np.rint(values / settings.round_to) * settings.round_to
-    return values
-
-
-def resample_mask(mask: sitk.Image, grid: Grid, threshold: float = 0.5) -> Mask:
-    """Return a mask (z, y, x) at the voxels of a grid: linearly interpolated, in from `threshold` on.
-
-    IBSI manual, sections 2.4 and 2.5 (region of interest interpolation and its partial-volume threshold).
-    """
-    part = _around(mask, grid, 2)
-    inside = sitk.GetImageFromArray((sitk.GetArrayViewFromImage(part) != 0).astype(np.uint8))
-    inside.CopyInformation(part)
-    own = _own_part(inside, grid)
-    if own is not None:
-        return np.asarray(sitk.GetArrayFromImage(own) != 0)
-    return np.asarray(sitk.GetArrayFromImage(_resampled(inside, grid, sitk.sitkLinear)) >= threshold - _TIE)
 
 
 def make_roi(intensity: Array, inside: Mask, spacing_mm: Point, settings: ImageSettings) -> Roi:
@@ -318,51 +202,6 @@ def discretised(
     return np.minimum(levels, np.int32(bin_count)), bin_count, None, None
 
 
-def _extent(mask: sitk.Image) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first index and the one after the last (x, y, z) of a mask's voxels."""
-    array = sitk.GetArrayViewFromImage(mask)
-    # One pass over the voxels; the others are over a plane.
-    plane = np.array([np.any(part != 0, axis=0) for part in array])
-    lines = [np.flatnonzero(line) for line in (plane.any(axis=0), _columns(array), plane.any(axis=1))]
-    if not len(lines[0]):
-        raise InputError("The mask is empty", attribute="mask", remedy="Give a mask that holds a lesion")
-    return np.array([line[0] for line in lines]), np.array([line[-1] + 1 for line in lines])
-
-
-def _columns(array: NDArray[np.generic]) -> Mask:
-    return np.any([np.any(part != 0, axis=1) for part in array], axis=0)
-
-
-def _own_part(image: sitk.Image, grid: Grid) -> sitk.Image | None:
-    """Return the voxels of a grid where they are voxels of the image, else None."""
-    same = np.allclose(image.GetSpacing(), grid.spacing_mm, rtol=0, atol=1e-6) and np.allclose(
-        image.GetDirection(), grid.direction, rtol=0, atol=1e-6
-    )
-    if not same:
-        return None
-    start = np.array(image.TransformPhysicalPointToContinuousIndex(grid.origin_mm))
-    first = np.rint(start).astype(int)
-    if np.abs(start - first).max() > 1e-4 or np.any(first < 0) or np.any(first + grid.size > image.GetSize()):
-        return None
-    return sitk.RegionOfInterest(image, list(grid.size), [int(i) for i in first])
-
-
-def _around(image: sitk.Image, grid: Grid, margin: int) -> sitk.Image:
-    """Cut an image to a grid and some of its own voxels around."""
-    corners = np.array([[(0, n - 1)[bit >> axis & 1] for axis, n in enumerate(grid.size)] for bit in range(8)])
-    steps = np.array(grid.direction).reshape(3, 3) * grid.spacing_mm
-    indices = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in corners @ steps.T + grid.origin_mm])
-    low = np.clip(np.floor(indices.min(axis=0)).astype(int) - margin, 0, np.array(image.GetSize()) - 1)
-    high = np.clip(np.ceil(indices.max(axis=0)).astype(int) + margin + 1, low + 1, image.GetSize())
-    return sitk.RegionOfInterest(image, [int(n) for n in high - low], [int(i) for i in low])
-
-
-def _resampled(image: sitk.Image, grid: Grid, kind: int) -> sitk.Image:
-    return sitk.Resample(
-        image, grid.size, sitk.Transform(), kind, grid.origin_mm, grid.spacing_mm, grid.direction, 0.0, sitk.sitkFloat64
-    )
-
-
 def _box(inside: Mask) -> tuple[slice, slice, slice]:
     if not inside.any():
         raise InputError(
@@ -373,11 +212,16 @@ def _box(inside: Mask) -> tuple[slice, slice, slice]:
     return z, y, x
 
 
-def _whole(values: NDArray[np.int64]) -> Whole:
-    x, y, z = (int(value) for value in values)
-    return x, y, z
-
-
-def _point(values: Array) -> Point:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
+__all__ = [
+    "Grid",
+    "Prepared",
+    "discretised",
+    "filtered_roi",
+    "lesion_grid",
+    "make_roi",
+    "prepare",
+    "resample_image",
+    "resample_mask",
+    "resampled_grid",
+    "resegmented",
+]

@@ -5,7 +5,6 @@ What PyRadiomics does to the whole image for each lesion is done here once for a
 
 from __future__ import annotations
 
-import importlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from fdglung.errors import InputError, ParameterError
 from fdglung.radiomics import pyradiomics_classes as classes
-from fdglung.radiomics.filters import Array, Box, laplacian_of_gaussian, padded, relative, wavelet_bands
-from fdglung.radiomics.pyradiomics_placing import Mask, Placed, place, settings_of
+from fdglung.radiomics.filters import Array
+from fdglung.radiomics.pyradiomics_images import Response, log_responses, responses
+from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, check_parameters, settings_of
+from fdglung.radiomics.pyradiomics_placing import Mask, Placed, place
 from fdglung.radiomics.roi import Roi
-from fdglung.radiomics.settings import PyRadiomicsParameters
 from fdglung.radiomics.texture import PYRADIOMICS_CLASSES, pyradiomics_textures
 
 Features = dict[str, float]
@@ -28,41 +28,12 @@ Features = dict[str, float]
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape", "shape2D")
 """PyRadiomics' feature classes, in its order."""
 
-_POINTWISE = ("Square", "SquareRoot", "Logarithm", "Exponential")
-_LOCAL = {"Gradient", "LBP2D"}
-
-_LBP3D_NEEDS = (
-    ("scipy.ndimage.interpolation", "map_coordinates"),
-    ("scipy.special", "sph_harm"),
-    ("trimesh.creation", "icosphere"),
-)
-"""Without any of these PyRadiomics silently makes no such image."""
 
 _MOST_LEVELS = 3000
 """Co-occurrence matrices of so many grey levels take 1 GB; PyRadiomics would go on until memory ends."""
 
 _VOXELS_AT_ONCE = 300_000
 """Of a lesion's images in one task."""
-
-
-@dataclass(frozen=True)
-class Response:
-    """An image that features are taken of, within a lesion's box.
-
-    Attributes
-    ----------
-    name
-        As it stands in front of features' names: ``original``, ``wavelet-HHL``.
-    values
-        In the box (z, y, x).
-    settings
-        PyRadiomics' settings for it.
-
-    """
-
-    name: str
-    values: Array
-    settings: dict[str, Any]
 
 
 def features(
@@ -104,28 +75,6 @@ def features(
         except InputError as error:
             result[label] = error
     return result
-
-
-def check_parameters(parameters: PyRadiomicsParameters) -> None:
-    """Refuse what PyRadiomics' schema allows and PyRadiomics would silently leave out.
-
-    Raises
-    ------
-    ParameterError
-        Images by LBP3D are asked for without what PyRadiomics makes them with: trimesh, and a scipy that has sph_harm.
-
-    """
-    if "LBP3D" not in parameters.image_types:
-        return
-    try:
-        for module, name in _LBP3D_NEEDS:
-            getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ParameterError(
-            f"PyRadiomics makes no LBP3D images without {module}.{name}",
-            attribute="imageType LBP3D",
-            remedy="Leave LBP3D out",
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -180,75 +129,6 @@ def tasks(
     images = responses(placed, logs, parameters)
     while part := tuple(itertools.islice(images, at_once)):
         yield ResponseTask(part, placed.mask, placed.spacing_mm, parameters.feature_classes)
-
-
-def log_responses(placed: Sequence[Placed], parameters: PyRadiomicsParameters) -> list[dict[str, Array]]:
-    """Return the Laplacian-of-Gaussian images of lesions, each image filtered once for all lesions near each other.
-
-    Returns
-    -------
-    list of dict
-        For each lesion, PyRadiomics' name of the image to its values in the lesion's box.
-
-    """
-    found: list[dict[str, Array]] = [{} for _ in placed]
-    if "LoG" not in parameters.image_types:
-        return found
-    for sigma in settings_of(parameters, "LoG").get("sigma", []):
-        name = _log_name(sigma)
-        groups: dict[int, list[int]] = {}
-        for index, one in enumerate(placed):
-            size = np.array([part.stop - part.start for part in one.limit])
-            if sigma > 0 and size.min() >= 4 and np.all(size >= np.ceil(sigma / np.array(one.spacing_mm)) + 1):
-                groups.setdefault(id(one.canvas), []).append(index)
-        for indices in groups.values():
-            members = [placed[index] for index in indices]
-            values = laplacian_of_gaussian(
-                members[0].canvas,
-                members[0].spacing_mm,
-                sigma,
-                [one.box for one in members],
-                [one.limit for one in members],
-            )
-            for index, response in zip(indices, values, strict=True):
-                found[index][name] = response
-    return found
-
-
-def log_names(parameters: PyRadiomicsParameters) -> list[str]:
-    """Return PyRadiomics' names of the Laplacian-of-Gaussian images that a parameter file asks for."""
-    if "LoG" not in parameters.image_types:
-        return []
-    return [_log_name(sigma) for sigma in settings_of(parameters, "LoG").get("sigma", []) if sigma > 0]
-
-
-def responses(placed: Placed, logs: Mapping[str, Array], parameters: PyRadiomicsParameters) -> Iterator[Response]:
-    """Yield the images that features are taken of, in the order of the parameter file.
-
-    Parameters
-    ----------
-    placed
-        A lesion.
-    logs
-        As `log_responses` gives for it.
-    parameters
-        A PyRadiomics parameter file.
-
-    """
-    for image_type in parameters.image_types or {"Original": {}}:
-        settings = settings_of(parameters, image_type)
-        if image_type == "LoG":
-            made: Iterable[tuple[str, Array]] = logs.items()
-        elif image_type == "Original":
-            made = [("original", placed.canvas[placed.box])]
-        elif image_type == "Wavelet":
-            made = _wavelets(placed, settings).items()
-        elif image_type in _POINTWISE:
-            made = [(image_type.lower(), _pointwise(image_type, placed))]
-        else:
-            made = _by_pyradiomics(image_type, placed, settings)
-        for name, values in made:
-            yield Response(name, values, settings)
 
 
 def response_features(
@@ -343,10 +223,6 @@ def shape_features(mask: Mask, spacing_mm: tuple[float, float, float], parameter
     return found
 
 
-def _log_name(sigma: float) -> str:
-    return f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D"
-
-
 def _check_levels(levels: NDArray[np.int32], name: str) -> None:
     count = int(np.count_nonzero(np.bincount(levels)))
     if count > _MOST_LEVELS:
@@ -355,57 +231,6 @@ def _check_levels(levels: NDArray[np.int32], name: str) -> None:
             attribute="binWidth",
             remedy="Widen it, or give binCount",
         )
-
-
-def _wavelets(placed: Placed, settings: Mapping[str, Any]) -> dict[str, Array]:
-    flat = settings["force2Ddimension"] if settings["force2D"] else None
-    return wavelet_bands(
-        placed.canvas,
-        placed.box,
-        placed.limit,
-        wavelet=settings.get("wavelet", "coif1"),
-        level=settings.get("level", 1),
-        start_level=settings.get("start_level", 0),
-        axes=tuple(axis for axis in (2, 1, 0) if axis != flat),
-    )
-
-
-def _pointwise(image_type: str, placed: Placed) -> Array:
-    """Return a function of single intensities, scaled by the largest magnitude of what PyRadiomics would filter."""
-    limit = placed.canvas[placed.limit]
-    peak = np.float64(max(abs(float(limit.max())), abs(float(limit.min()))))
-    values = placed.canvas[placed.box].astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if image_type == "Square":
-            return np.asarray((1 / np.sqrt(peak) * values) ** 2)
-        if image_type == "SquareRoot":
-            return np.asarray(np.sign(values) * np.sqrt(np.abs(values) * peak))
-        if image_type == "Logarithm":
-            return np.asarray(np.sign(values) * np.log(np.abs(values) + 1) * (peak / np.log(peak + 1)))
-        return np.asarray(np.exp(np.log(peak) / peak * values))
-
-
-def _by_pyradiomics(image_type: str, placed: Placed, settings: dict[str, Any]) -> Iterator[tuple[str, Array]]:
-    """Yield images that PyRadiomics itself makes, of no more of the image than they need."""
-    from radiomics import imageoperations
-
-    reach = int(np.ceil(settings.get("lbp2DRadius", 1))) + 2
-    around = padded(placed.box, placed.limit, [reach] * 3) if image_type in _LOCAL else placed.limit
-    inner = relative(placed.box, around)
-    part = _image(placed.canvas[around], placed.spacing_mm)
-    inside = np.zeros(part.GetSize()[::-1], np.uint8)
-    inside[inner] = placed.mask
-    options = settings | {"label": 1}
-    for one, name, _ in getattr(imageoperations, f"get{image_type}Image")(
-        part, _image(inside, placed.spacing_mm), **options
-    ):
-        yield name, sitk.GetArrayFromImage(one)[inner]
-
-
-def _image(array: Array, spacing_mm: Sequence[float]) -> sitk.Image:
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-    image.SetSpacing([float(step) for step in spacing_mm[::-1]])
-    return image
 
 
 def _textures(
@@ -434,21 +259,3 @@ def _textures(
         force_2d=settings["force2D"],
         force_2d_dimension=settings["force2Ddimension"],
     )
-
-
-__all__ = [
-    "CLASSES",
-    "Box",
-    "Features",
-    "Placed",
-    "Response",
-    "ResponseTask",
-    "ShapeTask",
-    "features",
-    "log_responses",
-    "place",
-    "response_features",
-    "responses",
-    "shape_features",
-    "tasks",
-]

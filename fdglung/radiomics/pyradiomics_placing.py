@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,33 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.errors import InputError
-from fdglung.radiomics.filters import Array, Box, hull, padded, relative, whole
-from fdglung.radiomics.settings import PyRadiomicsParameters
+from fdglung.radiomics.filters import Array, Box, padded, whole
+from fdglung.radiomics.label_images import boxes_of, on_grid_of
+from fdglung.radiomics.pyradiomics_grids import lesion_grid, spline_coefficients
+from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, settings_of
 
 Mask = NDArray[np.bool_]
 
-DEFAULTS: Mapping[str, Any] = {
-    "minimumROIDimensions": 2,
-    "minimumROISize": None,
-    "normalize": False,
-    "normalizeScale": 1,
-    "removeOutliers": None,
-    "resampledPixelSpacing": None,
-    "interpolator": "sitkBSpline",
-    "preCrop": False,
-    "padDistance": 5,
-    "distances": [1],
-    "force2D": False,
-    "force2Ddimension": 0,
-    "resegmentRange": None,
-}
-"""What PyRadiomics' extractor takes where a parameter file says nothing."""
-
-_SPLINE_MARGIN = 48
-"""Voxels around a region after which a cubic spline's coefficients are those of the whole image, to the last bit."""
-
-_MOST_NUMBERS = 65_535
-"""Up to this label scipy finds all boxes in one pass; it has a place in memory for every number to the highest."""
 
 _EDGE = 1e-3
 """How far, in voxels, PyRadiomics lets a mask reach over the image."""
@@ -74,12 +54,6 @@ class Placed:
     mask: Mask
     shape_mask: Mask
     owner: sitk.Image | None = None
-
-
-def settings_of(parameters: PyRadiomicsParameters, image_type: str | None = None) -> dict[str, Any]:
-    """Return all settings, those of an image type above those of the file above PyRadiomics' defaults."""
-    own = parameters.image_types.get(image_type, {}) if image_type else {}
-    return {**DEFAULTS, **parameters.setting, **parameters.voxel_setting, **own}
 
 
 def place(
@@ -133,55 +107,6 @@ def place(
     return {label: found[label] for label in wanted}
 
 
-def on_grid_of(mask: sitk.Image, image: sitk.Image, tolerance: float | None = None) -> sitk.Image:
-    """Return a mask on an image's grid: itself where it lies there, else resampled by nearest neighbour.
-
-    Parameters
-    ----------
-    tolerance
-        Largest difference that counts as none: of origin and spacing in voxels, of direction in cosines.
-
-    """
-    if lies_on(mask, image, tolerance):
-        return mask
-    return sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, mask.GetPixelID())
-
-
-def lies_on(mask: sitk.Image, image: sitk.Image, tolerance: float | None = None) -> bool:
-    """Return whether a mask has the grid of an image, with the tolerance of `on_grid_of`."""
-    slack = 1e-6 if tolerance is None else tolerance
-    step = image.GetSpacing()[0]
-    return (
-        mask.GetSize() == image.GetSize()
-        and np.allclose(mask.GetOrigin(), image.GetOrigin(), rtol=0, atol=slack * step)
-        and np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=0, atol=slack * step)
-        and np.allclose(mask.GetDirection(), image.GetDirection(), rtol=0, atol=slack)
-    )
-
-
-def boxes_of(mask: sitk.Image, labels: Sequence[int]) -> dict[int, Box]:
-    """Return the bounding boxes (z, y, x) of labels; those that do not occur are left out."""
-    array = sitk.GetArrayViewFromImage(mask)
-    if array.dtype.kind not in "iu":
-        array = array.astype(np.int64)
-    wanted = sorted(label for label in labels if label > 0)
-    if wanted and wanted[-1] > _MOST_NUMBERS:
-        numbers = np.array(wanted)
-        places = np.minimum(np.searchsorted(numbers, array), len(numbers) - 1)
-        array = np.where(numbers[places] == array, places + 1, 0)
-        found = dict(zip(wanted, ndimage.find_objects(array, len(wanted)), strict=True))
-    else:
-        found = dict(enumerate(ndimage.find_objects(array, max(wanted, default=0)), start=1))
-    return {label: found[label] for label in labels if found.get(label) is not None}
-
-
-def labels_in(array: NDArray[Any]) -> list[int]:
-    """Return the whole numbers above 0 that occur in an array, ascending."""
-    if array.size and array.max() > _MOST_NUMBERS:
-        return [int(label) for label in np.unique(array[array > 0])]
-    return [label for label, box in enumerate(ndimage.find_objects(array), start=1) if box is not None]
-
-
 def _cropping(
     image: sitk.Image, mask: sitk.Image, boxes: dict[int, Box], settings: Mapping[str, Any]
 ) -> Callable[[int], Placed]:
@@ -208,14 +133,14 @@ def _resampling(
     image: sitk.Image, mask: sitk.Image, boxes: dict[int, Box], settings: Mapping[str, Any]
 ) -> Callable[[int], Placed]:
     """Return what places a lesion on voxels of ``resampledPixelSpacing``."""
-    grids = {label: _lesion_grid(mask, box, settings) for label, box in boxes.items()}
+    grids = {label: lesion_grid(mask, box, settings) for label, box in boxes.items()}
     kind = settings["interpolator"]
     kind = getattr(sitk, kind, sitk.sitkBSpline) if isinstance(kind, str) else kind
     own_voxels = {label for label, grid in grids.items() if np.allclose(image.GetSpacing(), grid.spacing_mm)}
     resampled = [grid for label, grid in grids.items() if label not in own_voxels]
     source, sampler = image, kind
     if kind == sitk.sitkBSpline and resampled:
-        source, sampler = _spline_coefficients(image, resampled), sitk.sitkBSplineResampler
+        source, sampler = spline_coefficients(image, resampled), sitk.sitkBSplineResampler
     crop = _cropping(image, mask, boxes, {**settings, "preCrop": True}) if own_voxels else None
 
     def placed(label: int) -> Placed:
@@ -232,87 +157,6 @@ def _resampling(
         return Placed(values, whole(values), box, (z, y, x), inside[box], inside[box])
 
     return placed
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Voxels that a lesion is resampled to, along x, y, z."""
-
-    size: list[int]
-    spacing_mm: list[float]
-    origin_mm: tuple[float, ...]
-    direction: tuple[float, ...]
-
-    def resample(self, image: sitk.Image, kind: int, pixel: int) -> sitk.Image:
-        made = sitk.ResampleImageFilter()
-        made.SetOutputSpacing(self.spacing_mm)
-        made.SetOutputDirection(self.direction)
-        made.SetSize(self.size)
-        made.SetOutputOrigin(self.origin_mm)
-        made.SetOutputPixelType(pixel)
-        made.SetInterpolator(kind)
-        return made.Execute(image)
-
-
-def _lesion_grid(mask: sitk.Image, box: Box, settings: Mapping[str, Any]) -> _Grid:
-    """Return the grid of PyRadiomics' ``resampleImage``: the mask's corner, the new spacing, the padded box."""
-    old = np.array(mask.GetSpacing())
-    first = np.array([part.start for part in box[::-1]])
-    count = np.array([part.stop - part.start for part in box[::-1]])
-    new = np.array(settings["resampledPixelSpacing"], float)
-    if new.shape != old.shape:
-        raise _refusal("The spacing is not three numbers", "resampledPixelSpacing", "Give x, y and z in mm")
-    new = np.where(new == 0, old, new)
-    new = np.where(count != 1, new, old)
-    ratio = old / new
-    last = np.ceil(np.array(mask.GetSize()) * ratio) - 1
-    low = np.floor((first - 0.5) * ratio - settings["padDistance"])
-    high = np.ceil((first + count - 0.5) * ratio + settings["padDistance"])
-    low, high = np.where(low < 0, 0, low), np.where(high > last, last, high)
-    corner = np.array(0.5 * (new - old) / old) + low / ratio
-    return _Grid(
-        size=np.array(high - low + 1, dtype=int).tolist(),
-        spacing_mm=new.tolist(),
-        origin_mm=mask.TransformContinuousIndexToPhysicalPoint(corner.tolist()),
-        direction=mask.GetDirection(),
-    )
-
-
-def _spline_coefficients(image: sitk.Image, grids: Iterable[_Grid]) -> sitk.Image:
-    """Return the cubic spline's coefficients of an image where grids lie, 0 elsewhere.
-
-    The result has the image's origin, so that positions are rounded as PyRadiomics' are: it truncates values of whole
-    type, and a last bit decides there.
-    """
-    view = sitk.GetArrayViewFromImage(image)
-    everything = whole(view)
-    parts = []
-    for grid in grids:
-        ends = [(0, n - 1) for n in grid.size]
-        steps = np.array(grid.direction).reshape(3, 3) * grid.spacing_mm
-        corners = [np.array(grid.origin_mm) + steps @ (i, j, k) for i in ends[0] for j in ends[1] for k in ends[2]]
-        indices = np.array([image.TransformPhysicalPointToContinuousIndex(c.tolist()) for c in corners])[:, ::-1]
-        low = np.clip(np.floor(indices.min(axis=0)).astype(int) - 2, 0, np.array(view.shape) - 1)
-        high = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 3, low + 1, view.shape)
-        z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        parts.append((z, y, x))
-    outer = [padded(part, everything, [_SPLINE_MARGIN] * 3) for part in parts]
-    if sum(_volume(part) for part in outer) > _volume(padded(hull(parts), everything, [_SPLINE_MARGIN] * 3)):
-        parts = [hull(parts)]
-        outer = [padded(part, everything, [_SPLINE_MARGIN] * 3) for part in parts]
-    coefficients = np.zeros([part.stop for part in hull(parts)])
-    for part, around in zip(parts, outer, strict=True):
-        fitted = sitk.BSplineDecomposition(sitk.GetImageFromArray(view[around].astype(np.float64)), 3)
-        coefficients[part] = sitk.GetArrayViewFromImage(fitted)[relative(part, around)]
-    made = sitk.GetImageFromArray(coefficients)
-    made.SetOrigin(image.GetOrigin())
-    made.SetSpacing(image.GetSpacing())
-    made.SetDirection(image.GetDirection())
-    return made
-
-
-def _volume(box: Box) -> int:
-    return int(np.prod([part.stop - part.start for part in box]))
 
 
 def _check_inside(image: sitk.Image, mask: sitk.Image, box: Box) -> None:

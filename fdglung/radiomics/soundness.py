@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.radiomics.filters import Box
-from fdglung.radiomics.pyradiomics_placing import on_grid_of
+from fdglung.radiomics.label_images import on_grid_of
 
 BACKGROUND: Mapping[str, float] = {"PET": 0.0, "CT": -1000.0}
 """What stands for a voxel that is no finite number, outside lesions: no uptake, and air."""

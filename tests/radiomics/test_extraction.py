@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from fdglung.errors import InputError, NoPetError, ParameterError
 from fdglung.radiomics import RadiomicsSettings, Workers, extract, from_pyradiomics
-from fdglung.radiomics.jobs import SUV_FEATURES
+from fdglung.radiomics.naming import SUV_FEATURES
 from fdglung.radiomics.settings import FilterSettings, ImageSettings
 from fdglung.radiomics.tasks import Workers as TaskWorkers
 from tests.radiomics import lesions as cases
