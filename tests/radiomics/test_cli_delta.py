@@ -53,7 +53,7 @@ def test_two_studies_as_images_become_a_table_of_changes(files, tmp_path, capsys
     assert [one["status"] for one in printed["matches"]] == [row["status"] for row in rows]
     assert printed["registration"]["rotation_deg"] == pytest.approx(4, abs=0.5)
     assert float(rows[0]["ratio_PET_mtv_ml"]) == pytest.approx(1.4**3, rel=0.15)
-    assert (rows[1]["baseline_lesions"], rows[1]["followup_lesions"]) == ("2 3", "1")
+    assert (rows[1]["baseline_lesions"], rows[1]["followup_lesions"]) == ("2 3", "2")
     assert set(printed["files"]) == {"delta.csv", "delta.settings.yaml"}
 
 
