@@ -57,6 +57,7 @@ def test_two_studies_as_images_become_a_table_of_changes(files, tmp_path, capsys
     assert set(printed["files"]) == {"delta.csv", "delta.settings.yaml"}
 
 
+@pytest.mark.slow
 def test_a_merged_lesion_may_be_compared_with_the_largest(files, tmp_path):
     volumes = []
     for policy in ("union", "largest"):
@@ -69,6 +70,7 @@ def test_a_merged_lesion_may_be_compared_with_the_largest(files, tmp_path):
     assert volumes == pytest.approx([sum(counts) * voxel_ml, max(counts) * voxel_ml])
 
 
+@pytest.mark.slow
 def test_a_study_beside_itself_has_not_changed(tmp_path, files, capsys):
     study = write_dicom(simple_thorax(ct_matrix=128), tmp_path / "dicom")
     out = tmp_path / "delta.csv"

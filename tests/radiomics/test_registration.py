@@ -67,6 +67,7 @@ def test_another_person_is_refused():
         register(followed.empty().ct, other.ct)
 
 
+@pytest.mark.slow
 def test_another_part_of_the_body_is_refused():
     trunk = make_study(seed=6, subject=followed.PERSON, region="trunk", lesions=(), grid_mm=6.0)
     ct = trunk.ct[:, :, : trunk.ct.GetSize()[2] // 3]
