@@ -13,14 +13,18 @@ LEVELS = [
     {"lungs", "lungs_classical"},
     {"anatomy", "basins", "reference_uptake", "segmentation", "segmentation_threshold", "suv_peak"},
     {"lesions"},
+    {"radiomics"},
     {"findings"},
     {"pipeline"},
     {"reporting"},
+    {"cli_progress"},
+    {"cli_radiomics"},
+    {"cli_delta", "cli_harmonise"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "__main__"}
+FACES = {"cli", "cli_delta", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
 
 
 def level(module):
