@@ -12,8 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.cli_delta import add_delta
 from fdglung.cli_evaluate import add_evaluate
+from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_progress import ProgressBar, part
+from fdglung.cli_radiomics import add_radiomics
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
@@ -56,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_suv(commands)
     _add_convert(commands)
     _add_phantom(commands)
+    add_radiomics(commands)
+    add_delta(commands)
+    add_harmonise(commands)
     add_evaluate(commands)
     return parser
 

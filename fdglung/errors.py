@@ -102,7 +102,7 @@ class SingleSliceError(InputError):
 
 
 class PatientMismatchError(InputError):
-    """PET and CT of two patients."""
+    """Images or studies of two patients where one is meant."""
 
 
 class FrameOfReferenceMismatchError(InputError):

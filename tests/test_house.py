@@ -13,16 +13,18 @@ LEVELS = [
     {"lungs", "lungs_classical"},
     {"anatomy", "basins", "reference_uptake", "segmentation", "segmentation_threshold", "suv_peak"},
     {"lesions"},
+    {"radiomics"},
     {"findings"},
     {"pipeline"},
     {"reporting"},
     {"cli_progress"},
-    {"cli_evaluate"},
+    {"cli_radiomics"},
+    {"cli_delta", "cli_evaluate", "cli_harmonise"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
-FACES = {"cli", "cli_evaluate", "cli_progress", "__main__"}
+FACES = {"cli", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
 
 
 def level(module):
