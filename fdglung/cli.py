@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.cli_delta import add_delta
+from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add_radiomics(commands)
     add_delta(commands)
     add_harmonise(commands)
+    add_evaluate(commands)
     return parser
 
 

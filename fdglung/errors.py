@@ -153,6 +153,42 @@ class ParameterError(InputError):
     """A parameter outside its range."""
 
 
+class NoLabelImagesError(InputError):
+    """A folder that should hold label images holds none."""
+
+
+class MissingCounterpartError(InputError):
+    """A case that is in one folder and not in the other."""
+
+
+class DuplicateCaseError(InputError):
+    """Two files of one folder that name the same case."""
+
+
+class UnreadableImageError(InputError):
+    """An image file that cannot be read, or that is no volume of finite numbers."""
+
+
+class NegativeLabelError(InputError):
+    """A label image with values below zero."""
+
+
+class NonIntegerLabelError(InputError):
+    """A label image with values that are no whole numbers."""
+
+
+class UnknownLabelError(InputError):
+    """A label image with values that no lesion has."""
+
+
+class DisjointGridsError(InputError):
+    """Two images of one case that share no space."""
+
+
+class GroupTableError(InputError):
+    """A table of patients and centres that cannot be used."""
+
+
 class OutputError(FdglungError, OSError):
     """The output cannot be written."""
 
