@@ -6,7 +6,7 @@ DEMO := demo
 STUDY ?=
 SEED ?= 0
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-phantom clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-phantom benchmark-radiomics clean
 
 setup: $(VENV)/ready
 
@@ -27,7 +27,7 @@ test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: setup
 	$(RUN) -m pytest -m slow
@@ -52,6 +52,9 @@ benchmark-phantom: setup
 	$(RUN) -m benchmarks.phantom_realism
 	$(RUN) -m benchmarks.phantom_pipeline
 	$(RUN) -m benchmarks.phantom_speed
+
+benchmark-radiomics: setup
+	$(RUN) -m benchmarks.radiomics
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

@@ -243,7 +243,8 @@ def _summary(samples: list[Samples]) -> str:
     if not samples:
         return "-"
     values = np.concatenate([np.quantile(s, np.linspace(0, 1, 500)) for s in samples])
-    return f"{values.mean():.3g} ± {values.std():.3g}"
+    one = all(len(s) == 1 for s in samples) and len(samples) == 1
+    return f"{values[0]:.3g}" if one else f"{values.mean():.3g} ± {values.std():.3g}"
 
 
 def _text(value: object) -> str:

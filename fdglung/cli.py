@@ -6,19 +6,22 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.cli_delta import add_delta
+from fdglung.cli_evaluate import add_evaluate
+from fdglung.cli_harmonise import add_harmonise
+from fdglung.cli_progress import ProgressBar, part
+from fdglung.cli_radiomics import add_radiomics
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
     from fdglung.dicom.suv import SuvRecord
     from fdglung.pipeline import Settings
-
-Progress = Callable[[str, float], None]
 
 EXIT_BAD_INPUT = 2
 """Exit code when input or output cannot be used; the reason is on standard error."""
@@ -57,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_suv(commands)
     _add_convert(commands)
     _add_phantom(commands)
+    add_radiomics(commands)
+    add_delta(commands)
+    add_harmonise(commands)
+    add_evaluate(commands)
     return parser
 
 
@@ -222,7 +229,7 @@ def _add_output(command: argparse.ArgumentParser) -> None:
 
 def _analyze(options: argparse.Namespace) -> dict[str, object]:
     settings = _settings(options)
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         tell("starting", 0.0)
         from fdglung import study
         from fdglung.files import check_free
@@ -234,15 +241,15 @@ def _analyze(options: argparse.Namespace) -> dict[str, object]:
             options.study,
             pet_series_uid=options.pet_series,
             ct_series_uid=options.ct_series,
-            progress=_part(tell, 0.0, 0.35),
+            progress=part(tell, 0.0, 0.35),
         )
-        analysis = analyze(loaded, settings, progress=_part(tell, 0.35, 0.75))
+        analysis = analyze(loaded, settings, progress=part(tell, 0.35, 0.75))
         files = write_report(
             analysis,
             options.out,
             overwrite=options.overwrite,
             segmentation_type=options.segmentation_type,
-            progress=_part(tell, 0.75, 1.0),
+            progress=part(tell, 0.75, 1.0),
         )
     found = analysis.findings
     if not options.json:
@@ -319,7 +326,7 @@ def _suv(options: argparse.Namespace) -> dict[str, object]:
     from fdglung import study
     from fdglung.errors import NoPetError
 
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         record = study.load_suv(
             options.study, pet_series_uid=options.pet_series, ct_series_uid=options.ct_series, progress=tell
         )
@@ -351,7 +358,7 @@ def _factors(record: SuvRecord) -> dict[str, float | list[float] | None]:
 
 
 def _convert(options: argparse.Namespace) -> dict[str, object]:
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         from fdglung import study
         from fdglung.files import check_free
 
@@ -360,7 +367,7 @@ def _convert(options: argparse.Namespace) -> dict[str, object]:
             options.study,
             pet_series_uid=options.pet_series,
             ct_series_uid=options.ct_series,
-            progress=_part(tell, 0.0, 0.7),
+            progress=part(tell, 0.0, 0.7),
         )
         tell("writing", 0.7)
         files = study.write_nifti(loaded, options.out, overwrite=options.overwrite)
@@ -373,7 +380,7 @@ def _convert(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _phantom(options: argparse.Namespace) -> dict[str, object]:
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         tell("starting", 0.0)
         from fdglung.phantom.cohort import Cohort, make_cohort, plan, read_cohort
 
@@ -430,28 +437,5 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _part(tell: Progress, start: float, stop: float) -> Progress:
-    return lambda text, fraction: tell(text, start + (stop - start) * fraction)
-
-
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-class _ProgressBar:
-    """A bar on standard error, for work of more than half a second."""
-
-    def __enter__(self) -> Progress:
-        from tqdm import tqdm
-
-        self._bar = tqdm(
-            total=100, bar_format="{desc:<28.28} {percentage:3.0f}% |{bar}| {elapsed}", delay=0.5, mininterval=0.5
-        )
-        return self._tell
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.close()
-
-    def _tell(self, text: str, fraction: float) -> None:
-        self._bar.set_description_str(text, refresh=False)
-        self._bar.update(max(0.0, 100 * fraction - self._bar.n))

@@ -102,7 +102,7 @@ class SingleSliceError(InputError):
 
 
 class PatientMismatchError(InputError):
-    """PET and CT of two patients."""
+    """Images or studies of two patients where one is meant."""
 
 
 class FrameOfReferenceMismatchError(InputError):
@@ -169,8 +169,40 @@ class DataListError(InputError):
     """A list of training data that names what is not there or does not fit together."""
 
 
+class NoLabelImagesError(InputError):
+    """A folder that should hold label images holds none."""
+
+
+class MissingCounterpartError(InputError):
+    """A case that is in one folder and not in the other."""
+
+
+class DuplicateCaseError(InputError):
+    """Two files of one folder that name the same case."""
+
+
 class UnreadableImageError(InputError):
-    """A file that holds no image of three axes."""
+    """An image file that cannot be read, or that is no volume of finite numbers."""
+
+
+class NegativeLabelError(InputError):
+    """A label image with values below zero."""
+
+
+class NonIntegerLabelError(InputError):
+    """A label image with values that are no whole numbers."""
+
+
+class UnknownLabelError(InputError):
+    """A label image with values that no lesion has."""
+
+
+class DisjointGridsError(InputError):
+    """Two images of one case that share no space."""
+
+
+class GroupTableError(InputError):
+    """A table of patients and centres that cannot be used."""
 
 
 class OutputError(FdglungError, OSError):

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +75,43 @@ def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator
             with suppress(OSError):
                 parent.rmdir()
         raise
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files beside their places and rename them, in the order given: where the last one is, all are whole.
+
+    Parameters
+    ----------
+    contents
+        Path to what is written; an earlier file is replaced. Missing folders are made.
+
+    Raises
+    ------
+    OutputWriteError
+        Writing failed; nothing half-written was left.
+
+    """
+    temporary = {target: target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial") for target in contents}
+    target = next(iter(contents))
+    try:
+        for target, content in contents.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary[target].open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        for target in contents:
+            os.replace(temporary[target], target)
+    except OSError as error:
+        raise OutputWriteError(
+            f"Writing {target} failed ({error.strerror or type(error).__name__}); nothing half-written was left",
+            attribute="output file",
+            remedy="Check that the disk has room and can be written to, and try again",
+        ) from error
+    finally:
+        for one in temporary.values():
+            with suppress(OSError):
+                one.unlink(missing_ok=True)
 
 
 def check_free(folder: Path | str, *, overwrite: bool = False) -> None:

@@ -3,6 +3,7 @@
 from operators.lesion_measurement import LesionMeasurementOperator
 from operators.lesion_segmentation import LesionSegmentationOperator
 from operators.lung_region import LungRegionOperator
+from operators.radiomics import RadiomicsOperator
 from operators.report_writer import ReportWriterOperator
 from operators.study_loader import StudyLoaderOperator
 
@@ -10,6 +11,7 @@ __all__ = [
     "LesionMeasurementOperator",
     "LesionSegmentationOperator",
     "LungRegionOperator",
+    "RadiomicsOperator",
     "ReportWriterOperator",
     "StudyLoaderOperator",
 ]

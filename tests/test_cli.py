@@ -51,7 +51,7 @@ def test_help_imports_none_of_the_heavy_packages():
 
 
 def test_the_help_of_every_command_says_that_it_is_research_software(capsys):
-    for name in ("analyze", "suv", "convert"):
+    for name in ("analyze", "suv", "convert", "evaluate"):
         with pytest.raises(SystemExit) as ended:
             cli.main([name, "--help"])
         assert ended.value.code == 0

@@ -22,15 +22,19 @@ LEVELS = [
         "suv_peak",
     },
     {"lesions"},
+    {"radiomics"},
     {"findings"},
     {"pipeline"},
     {"segmentation_files"},
     {"reporting"},
+    {"cli_progress"},
+    {"cli_radiomics"},
+    {"cli_delta", "cli_evaluate", "cli_harmonise"},
     {"cli"},
     {"__main__"},
 ]
-ALONE = {"phantom": {"errors", "files"}}
-FACES = {"cli", "__main__"}
+ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
+FACES = {"cli", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
 
 
 def level(module):

@@ -2,16 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+from scipy import ndimage
 
+from fdglung.phantom.anatomy import cavities
 from fdglung.phantom.frame import BodyFrame
+from fdglung.phantom.images import image_on
+from fdglung.phantom.organs import LOBES, Organ
+from fdglung.phantom.raster import Volumes, rasterise
 from fdglung.phantom.shapes import Array, Grid
+from fdglung.phantom.subject import Subject
 
 _COARSE_MM = 24.0
+_FINE_MM = 2.25
+"""Spacing below which movement, which is smooth, is worked out at every second voxel."""
+_FIXED = (
+    Organ.MUSCLE,
+    Organ.VERTEBRAE,
+    Organ.SPINAL_CORD,
+    Organ.RIBS,
+    Organ.STERNUM,
+    Organ.HIP_BONES,
+    Organ.SACRUM,
+)
+"""What breathing does not move, though a cavity's bounds may take some of it in."""
+
+
+def moving_share(active: Volumes, person: Subject, frame: BodyFrame, grid: Grid) -> Array:
+    """Mark, with a soft edge, what breathing moves: what the cavities of chest and abdomen hold.
+
+    Returns
+    -------
+    Array
+        float32 (z, y, x) on `grid`, from 0, where nothing moves with the diaphragm, to 1.
+
+    """
+    held = rasterise(cavities(person, frame), frame, grid, organs=True, lattice_mm=8.0)
+    fixed = np.isin(cast(npt.NDArray[np.uint8], active.organs), _FIXED)
+    inner = (cast(npt.NDArray[np.uint8], held.organs) > 0) & ~fixed
+    soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
+    return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
+
+
+def inflated(
+    active: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array, lung_rise_hu: float
+) -> Volumes:
+    """Carry the body painted at the breath of the PET to that of the CT, where the lungs' CT number is another.
+
+    Parameters
+    ----------
+    active
+        The body on `grid`, without lesions: a warp would stretch them, and lesions do not stretch with the breath.
+    grid, in_pet, in_ct, moving
+        See `displacement`.
+    lung_rise_hu
+        By which the lungs' CT number is higher at the CT.
+
+    """
+    transform = displacement(in_pet, in_ct, grid, moving)
+    hu = carried(image_on(grid, active.hu), transform, outside=-1000.0)
+    organs = sitk.GetArrayFromImage(carried(image_on(grid, active.organs), transform))
+    still = sitk.GetArrayFromImage(hu)
+    still[np.isin(organs, LOBES)] += np.float32(lung_rise_hu)
+    return Volumes(still, None, organs)
 
 
 def displacement(before: BodyFrame, after: BodyFrame, grid: Grid, moving: Array) -> sitk.Transform:
@@ -32,6 +89,8 @@ def displacement(before: BodyFrame, after: BodyFrame, grid: Grid, moving: Array)
         For `sitk.Resample` of the painted volumes onto their own grid.
 
     """
+    if min(grid.spacing_mm) < _FINE_MM:
+        grid, moving = _every_second(grid, moving)
     counts = [int(np.ceil((n - 1) * step / _COARSE_MM)) + 1 for n, step in zip(grid.size, grid.spacing_mm, strict=True)]
     steps = [(n - 1) * step / (count - 1) for n, step, count in zip(grid.size, grid.spacing_mm, counts, strict=True)]
     axes = [grid.origin_mm[a] + steps[a] * np.arange(counts[a]) for a in range(3)]
@@ -55,6 +114,14 @@ def carried(image: sitk.Image, transform: sitk.Transform, *, outside: float = 0.
     label = image.GetPixelID() in (sitk.sitkUInt8, sitk.sitkUInt16)
     method = sitk.sitkNearestNeighbor if label else sitk.sitkLinear
     return sitk.Resample(image, image, transform, method, outside)
+
+
+def _every_second(grid: Grid, moving: Array) -> tuple[Grid, Array]:
+    # one more beyond an even count: outside of its field a transform moves nothing
+    moving = np.pad(moving, [(0, (count - 1) % 2) for count in grid.shape], mode="edge")[::2, ::2, ::2]
+    z, y, x = moving.shape
+    across, down, along = (2 * step for step in grid.spacing_mm)
+    return Grid(grid.origin_mm, (across, down, along), (x, y, z)), moving
 
 
 def _enlarged(coarse: npt.NDArray[Any], shape: tuple[int, int, int]) -> npt.NDArray[Any]:

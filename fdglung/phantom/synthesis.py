@@ -9,33 +9,23 @@ from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
-from pydicom.uid import generate_uid
-from scipy import ndimage
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
 from fdglung.phantom.acquisition import draw_acquisition, draw_scanner
-from fdglung.phantom.anatomy import bronchi, cavities, parts
+from fdglung.phantom.anatomy import bronchi, parts
 from fdglung.phantom.anatomy.heart import long_axis
 from fdglung.phantom.ct_numbers import Contrast, draw_ct_numbers
 from fdglung.phantom.fdg_variants import check_variants
 from fdglung.phantom.frame import BodyFrame
-from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Grids, Region, study_grids
-from fdglung.phantom.inflation import carried, displacement
-from fdglung.phantom.lesions import (
-    PlacedLesion,
-    confinement,
-    draw_class,
-    draw_disease,
-    place_lesions,
-    render,
-    render_fine,
-    true_lesion,
-)
+from fdglung.phantom.grids import CT_FIELD_MM, REGIONS_MM, Region, study_grids
+from fdglung.phantom.images import image_on
+from fdglung.phantom.inflation import inflated, moving_share
+from fdglung.phantom.lesions import PlacedLesion, draw_class, draw_disease, place_lesions
+from fdglung.phantom.lesions.painting import paint_in_ct, paint_in_pet
 from fdglung.phantom.myocardium import wall_factor
-from fdglung.phantom.organs import LOBES, Organ, Tissue
+from fdglung.phantom.organs import Tissue
 from fdglung.phantom.raster import Part, Tubes, Volumes, rasterise
 from fdglung.phantom.scanner import pet
 from fdglung.phantom.scanner.ct import Kernel, scan_ct
@@ -43,7 +33,7 @@ from fdglung.phantom.scanner.mismatch import mismatched_activity
 from fdglung.phantom.scanner.motion import breathe, draw_breathing
 from fdglung.phantom.scanner.noise import Noise
 from fdglung.phantom.shapes import Array, Grid
-from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy, TrueLesion
+from fdglung.phantom.study import Acquisition, LesionClass, SyntheticStudy
 from fdglung.phantom.subject import Subject, draw_subject
 from fdglung.phantom.tracers import TRACERS
 from fdglung.phantom.uptake import Uptake, draw_uptake, time_factor
@@ -55,16 +45,6 @@ MEAN_BREATH = 0.35
 
 _METAL_HU = 2500.0
 _TRAINING_LATTICE_MM = 4.0
-_FIXED = (
-    Organ.MUSCLE,
-    Organ.VERTEBRAE,
-    Organ.SPINAL_CORD,
-    Organ.RIBS,
-    Organ.STERNUM,
-    Organ.HIP_BONES,
-    Organ.SACRUM,
-)
-"""What breathing does not move, though a cavity's bounds may take some of it in."""
 
 
 def make_study(
@@ -193,41 +173,46 @@ def make_study(
         waiting = None
         if grid_mm is None:
             waiting = other.submit(lambda: rasterise(parts(person, in_ct), in_ct, grids.ct, hu=hu, organs=True))
-        lattice_mm = 3.0 if grid_mm is None else _TRAINING_LATTICE_MM
-        avid = _avid(person, in_pet, uptake)
-        active = rasterise(avid, in_pet, grids.activity, hu=pet_hu, suv=uptake.suv, organs=True, lattice_mm=lattice_mm)
-    tell("placing lesions", 0.5)
-    organs = _image(active.organs, grids.activity)
-    tree = bronchi(person, in_pet)
-    placed = place_lesions(
-        [replace(plan, suv_max=rise * plan.suv_max) for plan in disease.plans] if lesions is None else (),
-        organs=organs,
-        rng=_rng(seed, 9),
-        bronchi=np.stack([in_pet.to_patient(in_pet.moved(p)) for p in (tree.starts, tree.stops)], axis=1),
-        bronchi_radii_mm=tree.radii,
-        given=() if lesions is None else lesions,
-    )
-    moving = _moving(active, person, in_pet, grids.activity)
-    # before lesions are painted: a warp would stretch them, and lesions do not stretch with the breath
-    if waiting is None:
-        still = _inflated(active, grids.ct, in_pet, in_ct, moving)
-        inside = np.isin(cast(npt.NDArray[np.uint8], still.organs), LOBES)
-        cast(Array, still.hu)[inside] += np.float32(hu[Tissue.LUNG] - pet_hu[Tissue.LUNG])
-    else:
+        active = rasterise(
+            _avid(person, in_pet, uptake),
+            in_pet,
+            grids.activity,
+            hu=pet_hu,
+            suv=uptake.suv,
+            organs=True,
+            lattice_mm=3.0 if grid_mm is None else _TRAINING_LATTICE_MM,
+        )
+        tell("placing lesions", 0.5)
+        moving = other.submit(lambda: moving_share(active, person, in_pet, grids.activity))
+        if waiting is None:
+            lung_rise = hu[Tissue.LUNG] - pet_hu[Tissue.LUNG]
+            waiting = other.submit(lambda: inflated(active, grids.ct, in_pet, in_ct, moving.result(), lung_rise))
+        organs = image_on(grids.activity, active.organs)
+        tree = bronchi(person, in_pet)
+        placed = place_lesions(
+            [replace(plan, suv_max=rise * plan.suv_max) for plan in disease.plans] if lesions is None else (),
+            # a chest is measured as well on every second voxel of the finest grids, in an eighth of the time
+            organs=organs if grid_mm is None or grid_mm > 2.25 else organs[::2, ::2, ::2],
+            rng=_rng(seed, 9),
+            bronchi=np.stack([in_pet.to_patient(in_pet.moved(p)) for p in (tree.starts, tree.stops)], axis=1),
+            bronchi_radii_mm=tree.radii,
+            given=() if lesions is None else lesions,
+        )
         still = waiting.result()
-    truth, lesion_mask = _paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
-    ct_lesion_mask = _paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
+    truth, lesion_mask = paint_in_pet(placed, active, organs, grids, _entropy(person, arguments))
+    ct_lesion_mask = paint_in_ct(placed, still, grids.ct, in_pet, in_ct)
 
     tell("scanning the CT", 0.65)
     ct = _scan_ct(still, grids.ct, acquisition, _rng(seed, 10))
-    ct_organs = _image(still.organs, grids.ct)
+    ct_organs = image_on(grids.ct, still.organs)
     del still, waiting
     # the PET's correction needs no finer map, and a quarter of the memory
     map_used = ct if grid_mm is not None else sitk.BinShrink(sitk.Cast(ct, sitk.sitkFloat32), (2, 2, 1))
 
     tell("scanning the PET", 0.8)
     breathing = _breathing(_rng(seed, 11), in_pet)
-    moved = breathe(_image(active.suv, grids.activity), moving=_image(moving, grids.activity), breathing=breathing)
+    moves = image_on(grids.activity, moving.result())
+    moved = breathe(image_on(grids.activity, active.suv), moving=moves, breathing=breathing)
     noise = Noise(
         injected_dose_bq=acquisition.injected_dose_bq,
         uptake_s=waited_s,
@@ -238,7 +223,7 @@ def make_study(
         positron_fraction=TRACERS[tracer].positron_fraction,
     )
 
-    body = _image(active.hu, grids.activity)
+    body = image_on(grids.activity, active.hu)
 
     def scan(purpose: int, seen: sitk.Image, attenuating: sitk.Image, **options: Any) -> sitk.Image:
         return pet.scan(
@@ -316,55 +301,6 @@ def _avid(person: Subject, frame: BodyFrame, uptake: Uptake) -> Iterator[Part | 
         yield part
 
 
-def _paint_in_pet(
-    placed: Sequence[PlacedLesion], active: Volumes, organs: sitk.Image, grids: Grids, entropy: str
-) -> tuple[tuple[TrueLesion, ...], sitk.Image]:
-    """Paint the uptake of the lesions, measure the truth, and label them on the PET grid."""
-    truth = []
-    labels = np.zeros(grids.pet.shape, np.uint16)
-    for label, lesion in enumerate(placed, start=1):
-        confine = confinement(lesion, organs)
-        rendered = render(lesion, grids.activity, confine=confine)
-        rendered.paint_pet(cast(Array, active.suv))
-        rendered.paint_ct(cast(Array, active.hu))
-        place = json.dumps([label, lesion.centre_mm, lesion.radius_mm])
-        uid = generate_uid(entropy_srcs=["fdglung phantom lesion", entropy, place])
-        truth.append(true_lesion(lesion, render_fine(lesion, confine=confine), label, uid))
-        rendered = render(lesion, grids.pet, confine=confine)
-        _label(labels, rendered.window, rendered.coverage, label)
-    return tuple(truth), _image(labels, grids.pet)
-
-
-def _paint_in_ct(
-    placed: Sequence[PlacedLesion], still: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame
-) -> sitk.Image:
-    """Paint the lesions where breathing has put them at the moment of the CT, and label them there."""
-    labels = np.zeros(grid.shape, np.uint16)
-    organs = _image(still.organs, grid)
-    for label, lesion in enumerate(placed, start=1):
-        modelled = in_pet.to_canonical([lesion.centre_mm])
-        modelled[:, 2] = in_pet.organ_z(modelled[:, 2].astype(np.float32))
-        shift = (in_ct.to_patient(in_ct.moved(modelled)) - np.array([lesion.centre_mm]))[0]
-        rendered = render(lesion, grid, shift_mm=tuple(shift), confine=confinement(lesion, organs))
-        rendered.paint_ct(cast(Array, still.hu))
-        _label(labels, rendered.window, rendered.coverage, label)
-    return _image(labels, grid)
-
-
-def _inflated(active: Volumes, grid: Grid, in_pet: BodyFrame, in_ct: BodyFrame, moving: Array) -> Volumes:
-    """Carry the body painted at the breath of the PET to that of the CT."""
-    transform = displacement(in_pet, in_ct, grid, moving)
-    hu = carried(_image(active.hu, grid), transform, outside=-1000.0)
-    organs = carried(_image(active.organs, grid), transform)
-    return Volumes(sitk.GetArrayFromImage(hu), None, sitk.GetArrayFromImage(organs))
-
-
-def _label(labels: npt.NDArray[np.uint16], window: tuple[slice, slice, slice], coverage: Array, label: int) -> None:
-    """Label the voxels that are filled by half or more; of a speck that fills no voxel by half, its fullest."""
-    if coverage.size and coverage.max() > 0:
-        labels[window][coverage >= min(0.5, float(coverage.max()))] = label
-
-
 def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.random.Generator) -> sitk.Image:
     hu = cast(Array, still.hu)
     metal = hu > _METAL_HU
@@ -378,7 +314,7 @@ def _scan_ct(still: Volumes, grid: Grid, acquisition: Acquisition, rng: np.rando
         metal=metal if metal.any() else None,
         field_mm=CT_FIELD_MM,
     )
-    return _image(scanned, grid)
+    return image_on(grid, scanned)
 
 
 def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
@@ -387,21 +323,5 @@ def _breathing(rng: np.random.Generator, frame: BodyFrame) -> Any:
     return draw_breathing(rng, apex_mm=float(apex), dome_mm=float(dome), pelvis_mm=float(pelvis))
 
 
-def _moving(active: Volumes, person: Subject, frame: BodyFrame, grid: Grid) -> Array:
-    """Mark, with a soft edge, what breathing moves: what the cavities of chest and abdomen hold."""
-    held = rasterise(cavities(person, frame), frame, grid, organs=True, lattice_mm=8.0)
-    fixed = np.isin(cast(npt.NDArray[np.uint8], active.organs), _FIXED)
-    inner = (cast(npt.NDArray[np.uint8], held.organs) > 0) & ~fixed
-    soft = ndimage.gaussian_filter(inner.astype(np.float32), [8.0 / step for step in grid.spacing_mm[::-1]])
-    return np.clip(2 * soft - 0.4, 0, 1).astype(np.float32)
-
-
 def _resampled(organs: sitk.Image, like: sitk.Image) -> sitk.Image:
     return sitk.Resample(organs, like, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-
-
-def _image(array: npt.NDArray[Any] | None, grid: Grid) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetOrigin(grid.origin_mm)
-    image.SetSpacing(grid.spacing_mm)
-    return image

@@ -15,10 +15,10 @@ from fdglung.phantom import LesionClass, PlacedLesion, Subject, make_study
 from fdglung.phantom.anatomy import cavities, parts
 from fdglung.phantom.frame import BodyFrame
 from fdglung.phantom.grids import study_grids
+from fdglung.phantom.inflation import moving_share
 from fdglung.phantom.organs import LOBES, Organ
 from fdglung.phantom.raster import rasterise
 from fdglung.phantom.scanner.catalogue import SCANNERS
-from fdglung.phantom.synthesis import _moving
 
 MAN = Subject("M", 55, 174, 72, breath=0.6, shape_seed=11)
 SMALL = {"grid_mm": 4.0, "subject": MAN, "scanner": "ge_690", "reconstruction": "VPFX"}
@@ -166,7 +166,7 @@ def test_fat_about_the_heart_moves_with_breathing_and_fat_under_the_skin_does_no
     person, frame = Subject("M", 60, 178, 95, shape_seed=4), BodyFrame(Subject("M", 60, 178, 95, shape_seed=4), 0.35)
     grid = study_grids("thorax", frame, SCANNERS["ge_690"].reconstructions[0], training_mm=6.0).ct
     active = rasterise(parts(person, frame), frame, grid, organs=True)
-    moving = _moving(active, person, frame, grid)
+    moving = moving_share(active, person, frame, grid)
     fat = active.organs == Organ.FAT
     held = rasterise(cavities(person, frame), frame, grid, organs=True).organs > 0
     deep = ndimage.binary_erosion(held, iterations=2)

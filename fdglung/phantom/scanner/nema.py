@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
+from fdglung.phantom.images import image_on
 from fdglung.phantom.scanner.attenuation import WATER_PER_CM
 from fdglung.phantom.shapes import Grid, ball_coverage
 
@@ -90,7 +90,8 @@ def sphere_phantom(
         window, filled = ball_coverage(centre, diameter / 2, grid)
         activity[window] += np.float32(contrast - 1) * filled
         centres.append(centre)
-    return SpherePhantom(_image(activity, grid), _image(WATER_PER_CM * body, grid), tuple(centres), contrast)
+    mu = (WATER_PER_CM * body).astype(np.float32)
+    return SpherePhantom(image_on(grid, activity.astype(np.float32)), image_on(grid, mu), tuple(centres), contrast)
 
 
 def recovery(image: sitk.Image, phantom: SpherePhantom) -> dict[str, tuple[float, ...]]:
@@ -116,10 +117,3 @@ def recovery(image: sitk.Image, phantom: SpherePhantom) -> dict[str, tuple[float
         means.append(float(values[voi].mean()) / phantom.contrast)
         maxima.append(peak / phantom.contrast)
     return {"mean": tuple(means), "max": tuple(maxima)}
-
-
-def _image(values: npt.ArrayLike, grid: Grid) -> sitk.Image:
-    image = sitk.GetImageFromArray(np.asarray(values, np.float32))
-    image.SetOrigin(grid.origin_mm)
-    image.SetSpacing(grid.spacing_mm)
-    return image

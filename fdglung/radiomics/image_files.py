@@ -1,0 +1,83 @@
+"""Read images from files without losing voxels that are no finite numbers."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from fdglung.errors import InputError
+
+_FLOATS = {16: "f4", 64: "f8"}
+"""Data types of a NIfTI file that can hold NaN."""
+
+
+def read_image(path: Path, *, attribute: str = "image") -> sitk.Image:
+    """Read an image. Of NIfTI, NaN and infinities stay what they are, where ITK's reader makes them 0.
+
+    A 0 would be water in a CT, and nothing would tell that it was made up.
+
+    Parameters
+    ----------
+    path
+        NIfTI, NRRD, MetaImage or whatever else SimpleITK reads.
+    attribute
+        The option to name where it cannot be read.
+
+    Raises
+    ------
+    InputError
+        SimpleITK cannot read the file.
+
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"The image {path} cannot be read", attribute=attribute, remedy="Give a NIfTI, NRRD or MetaImage"
+        ) from error
+    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
+        return image
+    stored = _nifti_floats(path)
+    if stored is None or stored.size != image.GetNumberOfPixels() or np.isfinite(stored).all():
+        return image
+    values = sitk.GetArrayFromImage(image)
+    # The first index runs fastest in both.
+    flat = values.reshape(-1)
+    bad = ~np.isfinite(stored)
+    flat[bad] = stored[bad]
+    restored = sitk.GetImageFromArray(values)
+    restored.CopyInformation(image)
+    return restored
+
+
+def _nifti_floats(path: Path) -> NDArray[Any] | None:
+    """Return the numbers stored in a NIfTI file of one part, in their order; None for other files and types."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            layout = _layout(stream.read(352))
+            if layout is None:
+                return None
+            kind, start = layout
+            stream.seek(start)
+            content = stream.read()
+    except (OSError, EOFError, struct.error):
+        return None
+    return np.frombuffer(content[: len(content) // kind.itemsize * kind.itemsize], kind)
+
+
+def _layout(header: bytes) -> tuple[np.dtype[Any], int] | None:
+    """Return the type of a NIfTI file's numbers and where they start; its size, 348, tells the order of bytes."""
+    for order in "<>":
+        if header[344:347] == b"n+1" and struct.unpack_from(f"{order}i", header)[0] == 348:
+            kind = struct.unpack_from(f"{order}h", header, 70)[0]
+            start = struct.unpack_from(f"{order}f", header, 108)[0]
+            return (np.dtype(f"{order}{_FLOATS[kind]}"), int(start)) if kind in _FLOATS else None
+    return None

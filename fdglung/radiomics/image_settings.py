@@ -1,0 +1,126 @@
+"""How images of one modality become regions of interest, and which features are taken of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fdglung.radiomics.checks import as_floats, check_bins, floats, freeze, number, one_of, positive, require, whole
+
+INTERPOLATORS = ("linear", "bspline", "nearest")
+"""How intensities are resampled; ``bspline`` is of order 3, IBSI's cubic spline."""
+
+FAMILIES = ("morph", "loc", "stat", "ih", "ivh", "cm", "rlm", "szm", "dzm", "ngt", "ngl")
+"""Families of features, by the prefix of their names."""
+
+AGGREGATIONS = ("2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb")
+"""How texture matrices of directions and slices become one value; families without directions take what is before _."""
+
+
+@dataclass(frozen=True)
+class FilterSettings:
+    """Filtered images that features are taken of, beside the original.
+
+    Attributes
+    ----------
+    log_sigma_mm
+        Standard deviations of Laplacian-of-Gaussian filters in mm; none where empty.
+    wavelet
+        A wavelet's name in PyWavelets, such as ``coif1``; None for no wavelet images.
+    wavelet_levels
+        Levels of the undecimated decomposition, 8 images each.
+    bin_width, bin_count
+        Discretisation of the filters' responses, one of them; IBSI advises a number of bins for images without
+        definite units (manual, section 2.7).
+
+    """
+
+    log_sigma_mm: tuple[float, ...] = ()
+    wavelet: str | None = None
+    wavelet_levels: int = 1
+    bin_width: float | None = None
+    bin_count: int | None = 32
+
+    def __post_init__(self) -> None:
+        freeze(self, "log_sigma_mm", floats)
+        as_floats(self, "bin_width")
+        for sigma in self.log_sigma_mm:
+            require(positive(sigma), "log_sigma_mm", "A sigma is not above 0", "Give sigmas in mm, such as [1, 2, 3]")
+        good = whole(self.wavelet_levels)
+        require(good, "wavelet_levels", "The number of levels is no whole number above 0", "Give 1 or more")
+        check_bins(self.bin_width, self.bin_count)
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How images of one modality become regions of interest, and which features are taken of them.
+
+    Attributes
+    ----------
+    spacing_mm
+        Voxels after resampling along x, y and z in mm; 0 keeps an axis, None keeps all.
+    interpolator
+        One of `INTERPOLATORS`; masks are always resampled linearly.
+    mask_threshold
+        Least share of a resampled voxel that the mask must fill.
+    round_to
+        Unit that resampled intensities are rounded to: 1 for HU; None leaves them.
+    range
+        Re-segmentation: lowest and highest intensity that stay in the intensity mask; None for an open end.
+    outlier_sigma
+        Re-segmentation: intensities further than this many standard deviations from the mean leave the intensity
+        mask, after `range`; None keeps them.
+    bin_width, bin_count
+        Discretisation by width (in the image's unit) or by number of bins; exactly one.
+    bin_origin
+        Lower end of the first bin of a given width; None: the lower end of `range`, else the lowest intensity.
+    ivh_bin_width, ivh_bin_count
+        Discretisation for the intensity-volume histogram, at most one: IBSI's continuous case and arbitrary units;
+        with neither it is the discrete case, intensities counting as whole numbers, as HU are.
+    filters
+        Filtered images beside the original.
+    aggregations
+        Some of `AGGREGATIONS`, for textures.
+
+    """
+
+    spacing_mm: tuple[float, float, float] | None = None
+    interpolator: str = "linear"
+    mask_threshold: float = 0.5
+    round_to: float | None = None
+    range: tuple[float | None, float | None] | None = None
+    outlier_sigma: float | None = None
+    bin_width: float | None = None
+    bin_count: int | None = None
+    bin_origin: float | None = None
+    ivh_bin_width: float | None = None
+    ivh_bin_count: int | None = None
+    filters: FilterSettings = field(default_factory=FilterSettings)
+    aggregations: tuple[str, ...] = ("3D_avg",)
+
+    def __post_init__(self) -> None:
+        freeze(self, "spacing_mm", floats)
+        freeze(self, "range", floats)
+        freeze(self, "aggregations", tuple)
+        as_floats(self, "mask_threshold", "round_to", "outlier_sigma", "bin_width", "bin_origin", "ivh_bin_width")
+        if self.spacing_mm is not None:
+            good = len(self.spacing_mm) == 3 and all(s == 0 or positive(s) for s in self.spacing_mm)
+            require(good, "spacing_mm", "The spacing is not three numbers from 0", "Give x, y and z in mm, 0 to keep")
+        one_of(self.interpolator, INTERPOLATORS, "interpolator")
+        good = number(self.mask_threshold) and 0 < self.mask_threshold <= 1
+        require(good, "mask_threshold", "The threshold is not in (0, 1]", "Give 0.5, as IBSI does")
+        for name in ("round_to", "outlier_sigma", "ivh_bin_width"):
+            value = getattr(self, name)
+            require(value is None or positive(value), name, "The number is not above 0", "Give a number or null")
+        if self.range is not None:
+            ends = [end for end in self.range if end is not None]
+            good = len(self.range) == 2 and all(map(number, ends)) and (len(ends) < 2 or ends[0] < ends[1])
+            require(good, "range", "The range has no lower end below its upper end", "Give [low, high], null for open")
+        check_bins(self.bin_width, self.bin_count)
+        good = self.bin_origin is None or number(self.bin_origin)
+        require(good, "bin_origin", "The origin is no number", "Give a number in the image's unit, or null")
+        good = self.ivh_bin_count is None or whole(self.ivh_bin_count)
+        require(good, "ivh_bin_count", "The number of bins is no whole number above 0", "Give 1000, as IBSI does")
+        both = self.ivh_bin_width is not None and self.ivh_bin_count is not None
+        require(not both, "ivh_bin_count", "There are a width and a number of bins", "Give one of them, or neither")
+        for aggregation in self.aggregations:
+            one_of(aggregation, AGGREGATIONS, "aggregations")
