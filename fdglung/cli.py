@@ -275,7 +275,7 @@ def _analyze(options: argparse.Namespace) -> dict[str, object]:
 def _segment(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.segmentation_files import segment_files
 
-    with _ProgressBar() as tell:
+    with ProgressBar() as tell:
         tell("starting", 0.0)
         result = segment_files(
             options.pet,

@@ -28,7 +28,10 @@ from fdglung.nifti import read_image
 
 Arrays = dict[str, NDArray[Any]]
 
-_VERSION = 1
+IGNORED = 255
+"""Label of voxels that are neither right nor wrong, whatever a network says of them."""
+
+_VERSION = 2
 _MOST_PLACES = 20_000
 
 
@@ -49,6 +52,9 @@ class Preprocess:
         ``lesion``: the label as it is; ``avid``: what of it has `avid_suv` or more.
     avid_suv
         SUVbw in g/ml.
+    lesion_suv
+        Two SUVs in g/ml. Lesions (connected) whose SUVmax is below the first are background; those below the second
+        are ignored: nobody may call either answer wrong.
     hot_suv
         Uptake of this SUV and more outside lesions is a place worth looking at.
     label_values
@@ -63,6 +69,7 @@ class Preprocess:
     margin_mm: float = 15.0
     target: str = "lesion"
     avid_suv: float = 2.5
+    lesion_suv: tuple[float, float] = (0.0, 0.0)
     hot_suv: float = 2.5
     label_values: Sequence[int] = ()
     organ_groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -79,8 +86,8 @@ class Preprocess:
         -------
         dict
             ``raw`` float32 (channel, z, y, x) in g/ml and HU; ``label`` uint8 (z, y, x): 0 background, 1 lesion, organs
-            from 2 in the order of the outputs; ``lesions`` int32 (n, 4): z, y, x and number of the lesion; ``hot``
-            int32 (n, 3): hot places that are no lesion; ``body`` int32 (n, 3): places in the body.
+            from 2 in the order of the outputs, `IGNORED`; ``lesions`` int32 (n, 4): z, y, x and number of the lesion;
+            ``hot`` int32 (n, 3): hot places that are no lesion; ``body`` int32 (n, 3): places in the body.
 
         Raises
         ------
@@ -91,14 +98,15 @@ class Preprocess:
         pet = read_image(case["pet"])
         ct = read_image(case["ct"]) if case.get("ct") else None
         grid = grid_over(pet, self.spec.spacing_mm, region_of(pet, ct, case, self.region, self.margin_mm))
-        label = self._target(pet, case["label"])
+        target, ignored = self._target(pet, case["label"])
         # Networks that see one of the two are shown hot places all the same.
         raw = raw_on(grid, {"PET": pet, "CT": ct}, self.spec.channels)
         suv = raw_on(grid, {"PET": pet}, ["PET"])[0]
-        lesion = mask_on(grid, label)
+        lesion, either = mask_on(grid, target), mask_on(grid, ignored)
         labels = self._organs(grid, case)
+        labels[either] = IGNORED
         labels[lesion] = 1
-        near = ndimage.binary_dilation(lesion, iterations=2)
+        near = ndimage.binary_dilation(lesion | either, iterations=2)
         parts, _ = ndimage.label(lesion, structure=np.ones((3, 3, 3)))
         places = np.argwhere(lesion)
         return {
@@ -117,7 +125,8 @@ class Preprocess:
         text = json.dumps([_VERSION, described, stats], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def _target(self, pet: sitk.Image, path: str) -> sitk.Image:
+    def _target(self, pet: sitk.Image, path: str) -> tuple[sitk.Image, sitk.Image]:
+        """Return what is lesion and what is ignored, on the PET's grid."""
         label = read_image(path)
         values = np.unique(sitk.GetArrayViewFromImage(label))
         known = set(self.label_values) if self.label_values else None
@@ -128,12 +137,15 @@ class Preprocess:
                 path,
                 "Give 0 for background and whole numbers from 1 for lesions, or name the values in label_values",
             )
-        mask = sitk.GetArrayFromImage(label) > 0
+        suv = sitk.GetArrayViewFromImage(pet)
+        parts, count = ndimage.label(sitk.GetArrayFromImage(label) > 0, structure=np.ones((3, 3, 3)))
+        hottest = np.array([-np.inf, *np.atleast_1d(ndimage.maximum(suv, parts, range(1, count + 1)))][: count + 1])
+        low, high = self.lesion_suv
+        mask = (hottest >= high)[parts]
+        ignored = ((hottest >= low) & (hottest < high))[parts]
         if self.target == "avid":
-            mask &= sitk.GetArrayViewFromImage(pet) >= self.avid_suv
-        result = sitk.GetImageFromArray(mask.astype(np.uint8))
-        result.CopyInformation(pet)
-        return result
+            mask &= suv >= self.avid_suv
+        return _like(pet, mask), _like(pet, ignored)
 
     def _organs(self, grid: Any, case: Mapping[str, str]) -> NDArray[np.uint8]:
         labels = np.zeros(grid.shape, np.uint8)
@@ -142,9 +154,7 @@ class Preprocess:
         image = read_image(case["organs"])
         array = sitk.GetArrayViewFromImage(image)
         for output, name in enumerate(self.spec.outputs[2:], start=2):
-            group = sitk.GetImageFromArray(np.isin(array, list(self.organ_groups[name])).astype(np.uint8))
-            group.CopyInformation(image)
-            labels[mask_on(grid, group)] = output
+            labels[mask_on(grid, _like(image, np.isin(array, list(self.organ_groups[name]))))] = output
         return labels
 
 
@@ -248,6 +258,12 @@ def prepared(case: Mapping[str, str], transform: Preprocess, cache_dir: str) -> 
 
 def _to_disk(case: Mapping[str, str], transform: Preprocess, cache_dir: str) -> None:
     prepared(case, transform, cache_dir)
+
+
+def _like(image: sitk.Image, mask: NDArray[np.bool_]) -> sitk.Image:
+    result = sitk.GetImageFromArray(mask.astype(np.uint8))
+    result.CopyInformation(image)
+    return result
 
 
 def _some(places: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -6,6 +6,10 @@ import torch
 from monai.losses import DiceCELoss
 from torch.nn import functional
 
+from scripts.cases import IGNORED
+
+_CERTAIN = 20.0
+
 
 class LesionLoss(torch.nn.Module):
     """Dice over the whole batch plus cross-entropy, the mean over an output and its coarser companions.
@@ -39,7 +43,7 @@ class LesionLoss(torch.nn.Module):
         output
             (batch, output, z, y, x); with deep supervision a list of such, finest first, or their stack along axis 1.
         label
-            (batch, 1, z, y, x) with the number of the output.
+            (batch, 1, z, y, x) with the number of the output; `IGNORED` voxels add nothing and have no gradient.
 
         """
         outputs = list(output.unbind(1)) if isinstance(output, torch.Tensor) and output.dim() == 6 else output
@@ -51,5 +55,13 @@ class LesionLoss(torch.nn.Module):
             target = label.float()
             if one.shape[2:] != label.shape[2:]:
                 target = functional.interpolate(target, size=one.shape[2:], mode="nearest")
-            losses.append(self.loss(one.float(), target))
+            losses.append(self.loss(*_without_ignored(one.float(), target)))
         return sum(w * part for w, part in zip(weights, losses, strict=True)) / sum(weights)
+
+
+def _without_ignored(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Let background be the certain and right answer wherever the target is ignored."""
+    ignored = target == IGNORED
+    certain = torch.full_like(logits, -_CERTAIN)
+    certain[:, 0] = _CERTAIN
+    return torch.where(ignored, certain, logits), target.masked_fill(ignored, 0)

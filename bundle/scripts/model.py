@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from fdglung.network.architectures import build
-from fdglung.network.checkpoint import WEIGHTS_KEY, fill, read_checkpoint, read_torch
+from fdglung.network.checkpoint import fill, read_checkpoint, read_weights
 from fdglung.network.spec import NetworkSpec, check_same, make_spec
 
 
@@ -22,7 +22,8 @@ def network(description: NetworkSpec, deep_supervision: int = 0, seed: int = 0) 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module: torch.nn.Module = build(description, deep_supervision=deep_supervision)
-    return module
+    # oneDNN trains twice as fast with channels last, and weights in this order ask for it.
+    return module.to(memory_format=torch.channels_last_3d)
 
 
 def load_weights(module: torch.nn.Module, description: NetworkSpec, path: str) -> torch.nn.Module:
@@ -35,7 +36,7 @@ def load_weights(module: torch.nn.Module, description: NetworkSpec, path: str) -
     description
         What it is.
     path
-        A torch checkpoint; an empty string leaves the network as it is.
+        A checkpoint of either kind; an empty string leaves the network as it is.
 
     Returns
     -------
@@ -52,6 +53,5 @@ def load_weights(module: torch.nn.Module, description: NetworkSpec, path: str) -
         return module
     checkpoint = read_checkpoint(path)
     check_same(description, checkpoint.spec, names=("the configuration", checkpoint.path.name))
-    weights = read_torch(Path(path)).get(WEIGHTS_KEY)
-    fill(module, weights, spec=checkpoint.spec, name=checkpoint.path.name)
+    fill(module, read_weights(Path(path)), spec=checkpoint.spec, name=checkpoint.path.name)
     return module

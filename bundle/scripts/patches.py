@@ -124,12 +124,10 @@ class PatchLoader:
             offsets = offsets + bend
         points = offsets @ change.geometry(rng).to(self.device).T + centre
         shift = change.misalignment(spacing, rng)
-        patch = torch.stack(
-            [
-                _sampled(raw[i], points + (shift.to(self.device) if shift is not None and name == "CT" else 0), name)
-                for i, name in enumerate(self.spec.channels)
-            ]
-        )
+        patch = _sampled(raw, points, self.spec.channels)
+        if shift is not None and "CT" in self.spec.channels:
+            ct = self.spec.channels.index("CT")
+            patch[ct] = _sampled(raw[ct : ct + 1], points + shift.to(self.device), ["CT"])[0]
         target = _nearest(label, points)
         patch = change.intensities(patch, self.spec.channels, spacing, rng, noise)
         seen = change.field_of_view(self.patch_size, spacing, rng)
@@ -176,22 +174,19 @@ class PatchLoader:
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
 
 
-def _sampled(volume: torch.Tensor, points: torch.Tensor, channel: str) -> torch.Tensor:
-    """Return a volume (z, y, x) at points (..., 3) in voxels, linearly; beyond it what lies outside an image."""
-    size = torch.tensor(volume.shape, device=volume.device, dtype=torch.float32)
-    # The sampler counts from -1 to 1 over the voxels' outer edges, x first.
-    grid = ((2 * points + 1) / size - 1).flip(-1)
-    beyond = OUTSIDE[channel]
-    found = functional.grid_sample(
-        (volume - beyond)[None, None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False
-    )
-    return found[0, 0] + beyond
+def _sampled(volume: torch.Tensor, points: torch.Tensor, channels: Sequence[str]) -> torch.Tensor:
+    """Return a volume (channel, z, y, x) at points (..., 3) in voxels, linearly; beyond it what lies outside."""
+    beyond = torch.tensor([OUTSIDE[channel] for channel in channels], device=volume.device)[:, None, None, None]
+    return _at(volume - beyond, points, "bilinear") + beyond
 
 
 def _nearest(label: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Return the label (z, y, x) nearest to each point; 0 beyond it."""
-    index = points.round().long()
-    size = torch.tensor(label.shape, device=label.device)
-    inside = ((index >= 0) & (index < size)).all(dim=-1)
-    index = index.clamp(min=0).minimum(size - 1)
-    return label[index[..., 0], index[..., 1], index[..., 2]] * inside.to(label.dtype)
+    return _at(label[None].float(), points, "nearest")[0].to(label.dtype)
+
+
+def _at(volume: torch.Tensor, points: torch.Tensor, mode: str) -> torch.Tensor:
+    size = torch.tensor(volume.shape[1:], device=volume.device, dtype=torch.float32)
+    # The sampler counts from -1 to 1 over the voxels' outer edges, x first.
+    grid = ((2 * points + 1) / size - 1).flip(-1)
+    return functional.grid_sample(volume[None], grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0]

@@ -18,7 +18,7 @@ from fdglung.network.windows import padded
 from fdglung.nifti import read_image
 from fdglung.segmentation import SegmentationSettings
 from fdglung.segmentation_network import NetworkResult, lesions_of
-from scripts.cases import CachedCases, region_of
+from scripts.cases import IGNORED, CachedCases, region_of
 
 
 class WholeCases(torch.utils.data.Dataset):
@@ -134,9 +134,10 @@ class LesionOnly:
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the item with ``pred`` and ``label`` as masks."""
+        found = (item["pred"].argmax(dim=0, keepdim=True) == 1) & (item["label"] != IGNORED)
         return {
             **item,
-            "pred": (item["pred"].argmax(dim=0, keepdim=True) == 1).float(),
+            "pred": found.float(),
             "label": (item["label"] == 1).float(),
         }
 

@@ -48,7 +48,7 @@ def open_predictor(checkpoint: Checkpoint, backend: Backend = "auto") -> Predict
     BackendError
         What the backend needs is not installed.
     ParameterError
-        There is no such backend, or it cannot run this kind of file.
+        There is no such backend.
     CheckpointError
         The weights do not fit the architecture that the checkpoint names.
 
@@ -73,11 +73,10 @@ def open_predictor(checkpoint: Checkpoint, backend: Backend = "auto") -> Predict
 
 def choose_backend(checkpoint: Checkpoint) -> str:
     """Return the fastest backend that this machine has for a checkpoint."""
-    is_torch = checkpoint.path.suffix == ".pt"
-    if is_torch and _has_gpu():
+    if _has_gpu():
         return "torch"
     # A checkpoint of torch becomes ONNX by way of the package onnx.
-    if not is_torch or importlib.util.find_spec("onnx"):
+    if checkpoint.path.suffix != ".pt" or importlib.util.find_spec("onnx"):
         for name in ("openvino", "onnxruntime"):
             if importlib.util.find_spec(name):
                 return name
@@ -93,12 +92,6 @@ def probabilities(logits: NDArray[np.float32], axis: int = 0) -> NDArray[np.floa
 def _torch(checkpoint: Checkpoint) -> Predict:
     import torch
 
-    if checkpoint.path.suffix != ".pt":
-        raise ParameterError(
-            f"torch does not run {checkpoint.path.name}",
-            attribute="backend",
-            remedy="Give the checkpoint that ends in .pt, or choose openvino or onnxruntime",
-        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = load_network(checkpoint).to(device)
 

@@ -107,7 +107,7 @@ def read_torch(path: Path) -> dict[str, Any]:
 
 
 def load_network(checkpoint: Checkpoint) -> Any:
-    """Build a torch checkpoint's network with its weights, for evaluation.
+    """Build a checkpoint's network in torch with its weights, for evaluation.
 
     Raises
     ------
@@ -118,8 +118,26 @@ def load_network(checkpoint: Checkpoint) -> Any:
     from fdglung.network.architectures import build
 
     network = build(checkpoint.spec)
-    fill(network, read_torch(checkpoint.path).get(WEIGHTS_KEY), spec=checkpoint.spec, name=checkpoint.path.name)
+    fill(network, read_weights(checkpoint.path), spec=checkpoint.spec, name=checkpoint.path.name)
     return network.eval()
+
+
+def read_weights(path: Path) -> Any:
+    """Read the weights of a checkpoint of either kind as torch tensors by name.
+
+    Raises
+    ------
+    CheckpointError, BackendError
+        As `read_checkpoint`.
+
+    """
+    if path.suffix != ".onnx":
+        return read_torch(path).get(WEIGHTS_KEY)
+    import torch
+
+    from fdglung.network.onnx_export import weights_of
+
+    return {name: torch.from_numpy(values.copy()) for name, values in weights_of(_read_onnx(path)).items()}
 
 
 def fill(network: Any, weights: Any, *, spec: NetworkSpec, name: str) -> None:
@@ -144,8 +162,11 @@ def fill(network: Any, weights: Any, *, spec: NetworkSpec, name: str) -> None:
     """
     expected = network.state_dict()
     found = weights if isinstance(weights, dict) else {}
-    # Training with deep supervision leaves heads that evaluation does not have.
-    wrong = [key for key in expected if key not in found or getattr(found[key], "shape", None) != expected[key].shape]
+    # Tensors that a network uses twice have two names, and ONNX keeps one of them.
+    given = {expected[key].data_ptr() for key in expected if key in found}
+    missing = [key for key, values in expected.items() if values.data_ptr() not in given]
+    misshapen = [key for key in expected if key in found and getattr(found[key], "shape", None) != expected[key].shape]
+    wrong = missing + misshapen
     if wrong:
         raise CheckpointError(
             f"the weights in {name} are not those of a {spec.architecture} with features {list(spec.features)}: "
@@ -153,7 +174,8 @@ def fill(network: Any, weights: Any, *, spec: NetworkSpec, name: str) -> None:
             attribute="checkpoint",
             remedy="Give a checkpoint of this architecture, or name the checkpoint's architecture",
         )
-    network.load_state_dict({key: found[key] for key in expected})
+    # Training with deep supervision leaves heads that evaluation does not have.
+    network.load_state_dict({key: found[key] for key in expected if key in found}, strict=False)
 
 
 def write_torch(path: Path | str, spec: NetworkSpec, weights: dict[str, Any], **more: Any) -> None:
@@ -220,6 +242,10 @@ def as_onnx(checkpoint: Checkpoint) -> Path:
 
 
 def _onnx_property(path: Path) -> str | None:
+    return next((entry.value for entry in _read_onnx(path).metadata_props if entry.key == SPEC_KEY), None)
+
+
+def _read_onnx(path: Path) -> Any:
     try:
         import onnx
     except ImportError as error:
@@ -227,14 +253,13 @@ def _onnx_property(path: Path) -> str | None:
     from google.protobuf.message import DecodeError
 
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
+        return onnx.load_model(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path.name} is no ONNX file, or is broken ({type(error).__name__})",
             attribute="checkpoint",
             remedy="Copy the file again, or export the checkpoint again",
         ) from error
-    return next((entry.value for entry in model.metadata_props if entry.key == SPEC_KEY), None)
 
 
 def _written_beside(path: Path, write: Callable[[Path], object]) -> None:

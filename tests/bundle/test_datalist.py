@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scripts.cases import CachedCases, Preprocess
+from scripts.cases import IGNORED, CachedCases, Preprocess
 from scripts.datalist import read_cases, read_files
+from scripts.join_datalists import join
 
 from fdglung.errors import DataListError
 from tests.bundle.conftest import write
@@ -119,6 +120,31 @@ def test_the_avid_target_is_what_of_the_label_is_hot(dataset):
     arrays = Preprocess(small_spec(), target="avid", avid_suv=6.9)(case)
     assert (arrays["label"] == ((label > 0) & (pet >= 6.9))).all()
     assert 0 < arrays["label"].sum() < (label > 0).sum()
+
+
+def test_lesions_colder_than_asked_are_background_or_ignored(own):
+    suv, label = np.ones((32, 32, 32), np.float32), np.zeros((32, 32, 32), np.uint8)
+    for x, hottest in ((4, 1.4), (14, 1.5), (24, 2.5)):
+        # The hottest voxel alone tells, and touching values are one lesion.
+        suv[8, 8, x], label[8, 8, x : x + 3] = hottest, (1, 1, 2)
+    write(suv, own / "case_0" / "pet.nii.gz")
+    write(label, own / "case_0" / "label.nii.gz")
+    case = read_cases(str(own), "datalist.json", "training", BOTH)[0]
+    arrays = Preprocess(small_spec(), lesion_suv=(1.5, 2.5))(case)
+    assert (arrays["label"][8, 8, 4:7] == 0).all()
+    assert (arrays["label"][8, 8, 14:17] == IGNORED).all()
+    assert (arrays["label"][8, 8, 24:27] == 1).all()
+    assert sorted(arrays["lesions"][:, 2]) == [24, 25, 26]
+    assert (Preprocess(small_spec())(case)["label"] == (label > 0)).all()
+
+
+def test_joined_lists_keep_entries_and_find_their_files_from_anywhere(dataset, tmp_path):
+    joined = join({"training": [(dataset, dataset / "datalist.json", key) for key in ("training", "validation")]})
+    (tmp_path / "joined.json").write_text(json.dumps(joined))
+    parts = [read_cases(str(dataset), "datalist.json", key, BOTH) for key in ("training", "validation")]
+    assert read_cases("elsewhere", str(tmp_path / "joined.json"), "training", BOTH) == [*parts[0], *parts[1]]
+    with pytest.raises(DataListError, match="no key 'absent'"):
+        join({"training": [(dataset, dataset / "datalist.json", "absent")]})
 
 
 def test_the_cache_is_used_renewed_when_a_file_changes_and_mended_when_broken(own, tmp_path, monkeypatch):

@@ -3,9 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from monai.inferers import SimpleInferer
+from scripts.cases import IGNORED
 from scripts.ema import Ema
 from scripts.losses import LesionLoss
+from scripts.precision import CpuBfloat16
 from scripts.schedule import optimizer, poly_factor, poly_schedule
+
+from fdglung.errors import ParameterError
 
 
 def test_the_average_of_a_steady_rise_is_its_closed_form():
@@ -75,3 +80,28 @@ def test_coarser_outputs_count_half_each_time_in_a_list_and_in_a_stack():
     parts = [float(loss(fine, label)), float(loss(coarse, label[:, :, ::2, ::2, ::2]))]
     assert float(loss([fine, coarse], label)) == pytest.approx((parts[0] + parts[1] / 2) / 1.5, rel=1e-5)
     assert float(loss(torch.stack([fine, fine], dim=1), label)) == pytest.approx(parts[0], rel=1e-5)
+
+
+def test_ignored_voxels_add_nothing_to_the_loss_and_have_no_gradient():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 2, 4, 4, 4, generator=rng, requires_grad=True)
+    label = (torch.rand(1, 1, 4, 4, 4, generator=rng) > 0.7).long()
+    label[..., 2:] = IGNORED
+    loss = LesionLoss()(logits, label)
+    loss.backward()
+    p = torch.softmax(logits.detach(), dim=1)[:, 1, :, :, :2].numpy().astype(np.float64)
+    g = label[:, 0, :, :, :2].numpy()
+    dice = 1 - (2 * (p * g).sum() + 1e-5) / (p.sum() + g.sum() + 1e-5)
+    # The mean runs over all 64 voxels, of which the ignored half has a cross-entropy of 0.
+    entropy = -np.where(g == 1, np.log(p), np.log(1 - p)).sum() / 64
+    assert loss.item() == pytest.approx(dice + entropy, rel=1e-4)
+    assert not logits.grad[..., 2:].any()
+    assert logits.grad[..., :2].abs().min() > 0
+
+
+def test_convolutions_of_training_run_in_bfloat16_on_a_cpu_where_asked():
+    layer, image = torch.nn.Conv3d(1, 1, 3), torch.ones(1, 1, 4, 4, 4)
+    for enabled, kind in ((True, torch.bfloat16), (False, torch.float32)):
+        assert CpuBfloat16(SimpleInferer(), enabled)(image, layer).dtype == kind
+    with pytest.raises(ParameterError, match="True or False"):
+        CpuBfloat16(SimpleInferer(), "false")

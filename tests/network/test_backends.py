@@ -3,9 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fdglung.errors import ParameterError
+from fdglung.errors import CheckpointError, ParameterError
 from fdglung.network import backends
-from fdglung.network.checkpoint import read_checkpoint, write_onnx, write_torch
+from fdglung.network.checkpoint import (
+    fill,
+    load_network,
+    read_checkpoint,
+    read_weights,
+    write_onnx,
+    write_torch,
+)
 from tests.network.networks import small_spec, write_threshold_network
 
 torch = pytest.importorskip("torch")
@@ -82,12 +89,32 @@ def test_a_gpu_is_preferred_for_torch_checkpoints(tmp_path, monkeypatch):
     assert backends.choose_backend(checkpoint_of(tmp_path)) == "torch"
 
 
-def test_an_unknown_backend_and_torch_for_onnx_are_refused(tmp_path):
+def test_an_unknown_backend_is_refused(tmp_path):
     checkpoint = read_checkpoint(write_threshold_network(tmp_path / "model.onnx"))
     with pytest.raises(ParameterError, match="abacus"):
         backends.open_predictor(checkpoint, "abacus")
-    with pytest.raises(ParameterError, match=r"torch does not run model.onnx"):
-        backends.open_predictor(checkpoint, "torch")
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("architecture", ["unet", "dynunet", "segresnet_ds"])
+def test_an_onnx_file_keeps_the_weights_that_torch_trains_on(tmp_path, architecture, half):
+    checkpoint = checkpoint_of(tmp_path, architecture=architecture)
+    write_onnx(tmp_path / "model.onnx", checkpoint, half=half)
+    before, after = (load_network(read_checkpoint(tmp_path / f"model.{end}")).state_dict() for end in ("pt", "onnx"))
+    assert list(before) == list(after)
+    for name, values in before.items():
+        assert torch.equal(values.half().float() if half else values, after[name]), name
+
+
+def test_onnx_weights_of_another_architecture_are_refused(tmp_path):
+    write_onnx(tmp_path / "model.onnx", checkpoint_of(tmp_path))
+    other = architectures.build(small_spec(features=[8, 16, 32]))
+    weights = read_weights(tmp_path / "model.onnx")
+    with pytest.raises(CheckpointError, match=r"tensors are missing or of another shape"):
+        fill(other, weights, spec=small_spec(), name="model.onnx")
+    weights.pop(next(iter(weights)))
+    with pytest.raises(CheckpointError, match=r"1 of \d+ tensors are missing"):
+        fill(architectures.build(small_spec()), weights, spec=small_spec(), name="model.onnx")
 
 
 def test_probabilities_are_a_softmax():
