@@ -29,12 +29,21 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_delta", "cli_evaluate", "cli_harmonise"},
+    {"cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
-FACES = {"cli", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
+FACES = {
+    "cli",
+    "cli_delta",
+    "cli_evaluate",
+    "cli_harmonise",
+    "cli_progress",
+    "cli_radiomics",
+    "cli_segment",
+    "__main__",
+}
 
 
 def level(module):
