@@ -334,6 +334,7 @@ def _settings(options: argparse.Namespace) -> Settings:
             backend=options.backend,
             flips=options.flips,
             probability=options.probability,
+            min_suv=options.min_suv,
             seed_suv=options.seed_suv,
             reference_factor=options.reference_factor,
             voi_fraction=options.voi_fraction,

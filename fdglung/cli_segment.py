@@ -57,6 +57,13 @@ def add_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--probability", type=float, default=0.5, metavar="P", help="lowest probability of a lesion (default: 0.5)"
     )
+    command.add_argument(
+        "--min-suv",
+        type=float,
+        default=0.0,
+        metavar="SUV",
+        help="lowest SUV of a voxel of a network's lesion; 2.5 leaves the avid part of an outline (default: 0 g/ml)",
+    )
 
 
 def _segment(options: argparse.Namespace) -> dict[str, object]:
@@ -78,6 +85,7 @@ def _segment(options: argparse.Namespace) -> dict[str, object]:
             backend=options.backend,
             flips=options.flips,
             probability=options.probability,
+            min_suv=options.min_suv,
             min_volume_ml=options.min_volume_ml,
         )
     if not options.json:

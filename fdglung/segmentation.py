@@ -46,6 +46,8 @@ class SegmentationSettings:
         Share of a network's window that the next one covers again.
     probability
         Lowest probability of a lesion's voxels.
+    min_suv
+        Lowest SUVbw of a network's lesion's voxels, in g/ml; 2.5 leaves the avid part of an outline.
 
     """
 
@@ -61,6 +63,7 @@ class SegmentationSettings:
     flips: bool = False
     overlap: float = 0.5
     probability: float = 0.5
+    min_suv: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -81,6 +84,7 @@ class SegmentationSettings:
         _check_range("min_volume_ml", self.min_volume_ml, 0, 100)
         _check_range("overlap", self.overlap, 0, 0.9)
         _check_range("probability", self.probability, 0.01, 0.99)
+        _check_range("min_suv", self.min_suv, 0, 100)
 
 
 @dataclass(frozen=True)

@@ -226,7 +226,7 @@ def lesions_of(
     result
         On the grid of `pet`.
     settings
-        Of these, `probability` and `min_volume_ml`.
+        Of these, `probability`, `min_suv` and `min_volume_ml`.
 
     Returns
     -------
@@ -239,7 +239,9 @@ def lesions_of(
     suv = sitk.GetArrayViewFromImage(pet)
     probability = sitk.GetArrayViewFromImage(result.probability)
     spread = None if result.spread is None else sitk.GetArrayViewFromImage(result.spread)
-    parts, _ = ndimage.label(probability >= settings.probability, structure=np.ones((3, 3, 3)))
+    parts, _ = ndimage.label(
+        (probability >= settings.probability) & (suv >= settings.min_suv), structure=np.ones((3, 3, 3))
+    )
     voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
     found = []
     for part, box in enumerate(ndimage.find_objects(parts), start=1):

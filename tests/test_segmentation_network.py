@@ -75,6 +75,14 @@ def test_the_lungs_box_bounds_what_is_looked_at_unless_all_is_asked_for(network)
     assert "whole PET was searched" in " ".join(whole.warnings)
 
 
+def test_the_coolest_voxel_of_a_lesion_can_be_bounded(network):
+    study = study_of([IN_RIGHT_LUNG], fwhm_mm=8.0)
+    suv = sitk.GetArrayFromImage(study.pet)
+    whole, bounded = (found_in(study, network, min_suv=least)[1] > 0 for least in (0.0, 4.0))
+    assert (bounded == (whole & (suv >= 4.0))).all()
+    assert 0 < bounded.sum() < whole.sum()
+
+
 def crop_of(image, centre, side_mm, spacing_mm):
     n = round(side_mm / spacing_mm)
     reference = sitk.Image([n] * 3, sitk.sitkFloat32)
