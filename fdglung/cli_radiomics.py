@@ -229,7 +229,7 @@ def load_with_lesions(
 
 def read_image(path: Path) -> sitk.Image:
     """Read an image in any format of ITK."""
-    from fdglung.radiomics import image_files
+    from fdglung import image_files
 
     return image_files.read_image(path, attribute="--pet, --ct, --mask")
 

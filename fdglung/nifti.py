@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from fdglung.errors import EmptyPetError, InvalidPixelError, NoOverlapError, UnreadableImageError
+from fdglung.errors import EmptyPetError, InvalidPixelError, NoOverlapError
+from fdglung.image_files import read_image
 from fdglung.study import Study
 
 
@@ -38,28 +39,18 @@ def read_study(pet: Path | str, ct: Path | str | None = None) -> Study:
         PET and CT share no space.
 
     """
-    pet_image = read_image(pet)
+    pet_image = read_finite(pet)
     if not (sitk.GetArrayViewFromImage(pet_image) > 0).any():
         raise EmptyPetError(f"{Path(pet).name} holds no activity", remedy="Give a PET in SUVbw (g/ml)")
     if ct is None:
         return Study(pet_image, None)
-    ct_image = read_image(ct)
+    ct_image = read_finite(ct)
     _check_overlap(pet_image, ct_image, Path(pet).name, Path(ct).name)
     return Study(pet_image, ct_image)
 
 
-def read_image(path: Path | str) -> sitk.Image:
+def read_finite(path: Path | str) -> sitk.Image:
     """Read an image of three axes as float32.
-
-    Parameters
-    ----------
-    path
-        NIfTI, or whatever SimpleITK reads.
-
-    Returns
-    -------
-    SimpleITK.Image
-        In patient space (LPS, mm).
 
     Raises
     ------
@@ -69,23 +60,9 @@ def read_image(path: Path | str) -> sitk.Image:
         A voxel is no finite number.
 
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UnreadableImageError(f"there is no file {path}", remedy="Give the path of an image")
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise UnreadableImageError(f"{path.name} cannot be read as an image", remedy="Give a NIfTI file") from error
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise UnreadableImageError(
-            f"{path.name} has {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} values a voxel",
-            remedy="Give one image of three axes and one value a voxel",
-        )
-    image = sitk.Cast(image, sitk.sitkFloat32)
+    image = sitk.Cast(read_image(path), sitk.sitkFloat32)
     if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
-        raise InvalidPixelError(f"{path.name} holds voxels that are no finite numbers", remedy="Write the image anew")
+        raise InvalidPixelError(f"{path} holds voxels that are no finite numbers", remedy="Write the image anew")
     return image
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.cases import ROOT
 
 LEVELS = [
-    {"errors", "files"},
+    {"errors", "files", "image_files"},
     {"dicom"},
     {"study"},
     {"nifti"},
@@ -33,7 +33,7 @@ LEVELS = [
     {"cli"},
     {"__main__"},
 ]
-ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
+ALONE = {"evaluation": {"errors", "files", "image_files"}, "phantom": {"errors", "files"}}
 FACES = {
     "cli",
     "cli_delta",

@@ -24,7 +24,7 @@ from fdglung import lungs
 from fdglung.errors import DataListError, FdglungError, NoThoraxError
 from fdglung.network.spec import NetworkSpec
 from fdglung.network.volume import Box, box_to_search, grid_over, mask_on, raw_on
-from fdglung.nifti import read_image
+from fdglung.nifti import read_finite
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -95,8 +95,8 @@ class Preprocess:
             A label has unknown values, or the region is empty. Names the file.
 
         """
-        pet = read_image(case["pet"])
-        ct = read_image(case["ct"]) if case.get("ct") else None
+        pet = read_finite(case["pet"])
+        ct = read_finite(case["ct"]) if case.get("ct") else None
         grid = grid_over(pet, self.spec.spacing_mm, region_of(pet, ct, case, self.region, self.margin_mm))
         target, ignored = self._target(pet, case["label"])
         # Networks that see one of the two are shown hot places all the same.
@@ -127,7 +127,7 @@ class Preprocess:
 
     def _target(self, pet: sitk.Image, path: str) -> tuple[sitk.Image, sitk.Image]:
         """Return what is lesion and what is ignored, on the PET's grid."""
-        label = read_image(path)
+        label = read_finite(path)
         values = np.unique(sitk.GetArrayViewFromImage(label))
         known = set(self.label_values) if self.label_values else None
         unknown = [float(v) for v in values if v < 0 or v != round(float(v)) or (known is not None and v not in known)]
@@ -151,7 +151,7 @@ class Preprocess:
         labels = np.zeros(grid.shape, np.uint8)
         if len(self.spec.outputs) <= 2:
             return labels
-        image = read_image(case["organs"])
+        image = read_finite(case["organs"])
         array = sitk.GetArrayViewFromImage(image)
         for output, name in enumerate(self.spec.outputs[2:], start=2):
             labels[mask_on(grid, _like(image, np.isin(array, list(self.organ_groups[name]))))] = output

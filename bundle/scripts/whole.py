@@ -15,7 +15,7 @@ from fdglung.network.normalisation import outside
 from fdglung.network.spec import NetworkSpec
 from fdglung.network.volume import back_onto, grid_over, network_input, raw_on
 from fdglung.network.windows import padded
-from fdglung.nifti import read_image
+from fdglung.nifti import read_finite
 from fdglung.segmentation import SegmentationSettings
 from fdglung.segmentation_network import NetworkResult, lesions_of
 from scripts.cases import IGNORED, CachedCases, region_of
@@ -91,8 +91,8 @@ class FilesToSegment(torch.utils.data.Dataset):
         return pet, NetworkResult(back_onto(pet, grid, probability), None, self.region, ("torch",))
 
     def _opened(self, case: Mapping[str, str]) -> tuple[Any, Any, Any]:
-        pet = read_image(case["pet"])
-        ct = read_image(case["ct"]) if case.get("ct") else None
+        pet = read_finite(case["pet"])
+        ct = read_finite(case["ct"]) if case.get("ct") else None
         return pet, ct, grid_over(pet, self.spec.spacing_mm, region_of(pet, ct, case, self.region))
 
 

@@ -14,12 +14,13 @@ from fdglung.errors import UnreadableImageError
 from fdglung.evaluation.cases import Case
 from fdglung.evaluation.grids import onto_grid
 from fdglung.evaluation.instances import Instances, Overlaps, instances, match, overlaps
-from fdglung.evaluation.labels import read_labels, read_volume
+from fdglung.evaluation.labels import read_labels
 from fdglung.evaluation.overlap import dice, false_negative_volume, false_positive_volume
 from fdglung.evaluation.panoptic import panoptic_quality
 from fdglung.evaluation.results import CaseResult, CaseRow, LesionRow, PredictedRow
 from fdglung.evaluation.settings import IOU_THRESHOLDS, EvaluationSettings
 from fdglung.evaluation.surface import surface_distances
+from fdglung.image_files import read_image
 
 Floats = NDArray[np.float32]
 
@@ -57,7 +58,7 @@ def evaluate_case(case: Case, settings: EvaluationSettings) -> CaseResult:
             values[what] = None
             continue
         image, more = onto_grid(
-            sitk.Cast(read_volume(path), sitk.sitkFloat32), reference, what=what, file=str(path), labels=False
+            sitk.Cast(read_image(path), sitk.sitkFloat32), reference, what=what, file=str(path), labels=False
         )
         warnings += more
         array = sitk.GetArrayFromImage(image)[box]

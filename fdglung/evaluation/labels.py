@@ -10,7 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from fdglung.errors import NegativeLabelError, NonIntegerLabelError, UnknownLabelError, UnreadableImageError
+from fdglung.errors import NegativeLabelError, NonIntegerLabelError, UnknownLabelError
+from fdglung.image_files import read_image
 
 MAX_LABELS = 1000
 """More different values than that are an image (CT, PET), no labels."""
@@ -39,43 +40,11 @@ def read_labels(path: Path, *, allowed: Collection[int] | None = None) -> sitk.I
         The values are no labels.
 
     """
-    image = read_volume(path)
+    image = read_image(path)
     array = sitk.GetArrayViewFromImage(image)
     values = np.unique(array[array != 0])
     _check(values, path, allowed)
     return sitk.Cast(image, sitk.sitkInt32)
-
-
-def read_volume(path: Path) -> sitk.Image:
-    """Read an image of three dimensions and one value a voxel; a fourth dimension of length 1 is dropped.
-
-    ITK reads what is no number in a NIfTI file as 0, and says nothing.
-
-    Raises
-    ------
-    UnreadableImageError
-        The file cannot be read or holds no such volume.
-
-    """
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:").strip()
-        raise UnreadableImageError(
-            f"the file cannot be read ({reason})",
-            series=str(path),
-            remedy="Write it again as NIfTI, NRRD or MetaImage, whole and with orthogonal axes",
-        ) from error
-    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
-        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise UnreadableImageError(
-            f"the file holds {image.GetDimension()} dimensions and {image.GetNumberOfComponentsPerPixel()} "
-            "values a voxel where three and one are needed",
-            series=str(path),
-            remedy="Write one volume a file, with one value a voxel",
-        )
-    return image
 
 
 def _check(values: NDArray[np.number[Any]], path: Path, allowed: Collection[int] | None) -> None:

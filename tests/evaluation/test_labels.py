@@ -66,7 +66,7 @@ def test_a_file_that_is_no_volume_is_refused(tmp_path):
         read_labels(broken)
     flat = tmp_path / "flat.mha"
     sitk.WriteImage(sitk.Image(4, 4, sitk.sitkUInt8), str(flat))
-    with pytest.raises(UnreadableImageError, match="2 dimensions"):
+    with pytest.raises(UnreadableImageError, match="2 axes"):
         read_labels(flat)
 
 

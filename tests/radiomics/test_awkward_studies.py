@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from fdglung import cli
 from fdglung.errors import InputError
+from fdglung.image_files import read_image
 from fdglung.radiomics import RadiomicsSettings, extract, from_pyradiomics, read_table, to_yaml
-from fdglung.radiomics.image_files import read_image
 from fdglung.radiomics.settings import FilterSettings, ImageSettings
 
 FILTERS = FilterSettings(log_sigma_mm=(2,), wavelet="haar")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from fdglung.errors import InputError
-from fdglung.radiomics.image_files import read_image
+from fdglung.errors import UnreadableImageError
+from fdglung.image_files import read_image
 
 
 def values(kind=np.float32):
@@ -50,5 +50,5 @@ def test_whole_numbers_are_read_as_they_are(tmp_path):
 def test_a_file_that_is_no_image_is_refused_by_the_name_of_its_option(tmp_path):
     (tmp_path / "image.nii.gz").write_bytes(gzip.compress(b"nothing"))
     for name in ("image.nii.gz", "missing.nii"):
-        with pytest.raises(InputError, match=r"--ct: The image .* cannot be read"):
+        with pytest.raises(UnreadableImageError, match=r"--ct: the image .* cannot be read"):
             read_image(tmp_path / name, attribute="--ct")

@@ -1,4 +1,4 @@
-"""Read images from files without losing voxels that are no finite numbers."""
+"""Images of three axes from files, without losing voxels that are no finite numbers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from fdglung.errors import InputError
+from fdglung.errors import UnreadableImageError
 
 _FLOATS = {16: "f4", 64: "f8"}
 """Data types of a NIfTI file that can hold NaN."""
 
 
-def read_image(path: Path, *, attribute: str = "image") -> sitk.Image:
-    """Read an image. Of NIfTI, NaN and infinities stay what they are, where ITK's reader makes them 0.
+def read_image(path: Path | str, *, attribute: str = "image") -> sitk.Image:
+    """Read an image of three axes; a fourth of length 1 is dropped.
 
+    Of NIfTI, NaN and infinities stay what they are, where ITK's reader makes them 0.
     A 0 would be water in a CT, and nothing would tell that it was made up.
 
     Parameters
@@ -31,17 +32,21 @@ def read_image(path: Path, *, attribute: str = "image") -> sitk.Image:
 
     Raises
     ------
-    InputError
-        SimpleITK cannot read the file.
+    UnreadableImageError
+        SimpleITK cannot read the file, or it holds no such image.
 
     """
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(
-            f"The image {path} cannot be read", attribute=attribute, remedy="Give a NIfTI, NRRD or MetaImage"
-        ) from error
-    if image.GetNumberOfComponentsPerPixel() != 1 or image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
+    path = Path(path)
+    image = _read(path, attribute)
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UnreadableImageError(
+            f"{path} has {image.GetDimension()} axes and {image.GetNumberOfComponentsPerPixel()} values a voxel",
+            attribute=attribute,
+            remedy="Give one image of three axes and one value a voxel",
+        )
+    if image.GetPixelID() not in (sitk.sitkFloat32, sitk.sitkFloat64):
         return image
     stored = _nifti_floats(path)
     if stored is None or stored.size != image.GetNumberOfPixels() or np.isfinite(stored).all():
@@ -54,6 +59,21 @@ def read_image(path: Path, *, attribute: str = "image") -> sitk.Image:
     restored = sitk.GetImageFromArray(values)
     restored.CopyInformation(image)
     return restored
+
+
+def _read(path: Path, attribute: str) -> sitk.Image:
+    if not path.is_file():
+        reason = "there is no such file"
+    else:
+        try:
+            return sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:").strip()
+    raise UnreadableImageError(
+        f"the image {path} cannot be read ({reason})",
+        attribute=attribute,
+        remedy="Give a NIfTI, NRRD or MetaImage, whole and with orthogonal axes",
+    )
 
 
 def _nifti_floats(path: Path) -> NDArray[Any] | None:
