@@ -118,17 +118,15 @@ class PatchLoader:
         centre = torch.from_numpy(self._place(index, rng)).to(self.device)
         raw, label = self._volume(index)
         change, spacing = self.augmentation, self.spec.spacing_mm
-        offsets = self._offsets()
         bend = change.deformation(self.patch_size, spacing, rng, noise)
-        if bend is not None:
-            offsets = offsets + bend
-        points = offsets @ change.geometry(rng).to(self.device).T + centre
+        turn = change.geometry(rng)
         shift = change.misalignment(spacing, rng)
-        patch = _sampled(raw, points, self.spec.channels)
-        if shift is not None and "CT" in self.spec.channels:
-            ct = self.spec.channels.index("CT")
-            patch[ct] = _sampled(raw[ct : ct + 1], points + shift.to(self.device), ["CT"])[0]
-        target = _nearest(label, points)
+        moved = None if shift is None or "CT" not in self.spec.channels else shift.to(self.device)
+        if bend is None and _only_mirrors(turn):
+            patch, target = self._cut(raw, label, centre, turn.diagonal(), moved)
+        else:
+            offsets = self._offsets() if bend is None else self._offsets() + bend
+            patch, target = self._bent(raw, label, offsets @ turn.to(self.device).T + centre, moved)
         patch = change.intensities(patch, self.spec.channels, spacing, rng, noise)
         seen = change.field_of_view(self.patch_size, spacing, rng)
         if seen is not None:
@@ -139,6 +137,35 @@ class PatchLoader:
                 patch[i][hidden] = OUTSIDE[name]
         tables = [self.spec.normalisation[name] for name in self.spec.channels]
         return torch.stack([normalised(values, table) for values, table in zip(patch, tables, strict=True)]), target
+
+    def _bent(
+        self, raw: torch.Tensor, label: torch.Tensor, points: torch.Tensor, moved: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image and label at points (z, y, x, 3) in voxels; the CT `moved` by so many."""
+        patch = _sampled(raw, points, self.spec.channels)
+        if moved is not None:
+            ct = self.spec.channels.index("CT")
+            patch[ct] = _sampled(raw[ct : ct + 1], points + moved, ["CT"])[0]
+        return patch, _nearest(label, points)
+
+    def _cut(
+        self,
+        raw: torch.Tensor,
+        label: torch.Tensor,
+        centre: torch.Tensor,
+        signs: torch.Tensor,
+        moved: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what `_bent` would at whole voxels, without interpolation: a third of the time."""
+        size = torch.tensor(self.patch_size, device=self.device)
+        start = (centre - (size - 1) / 2).round()
+        beyond = [OUTSIDE[channel] for channel in self.spec.channels]
+        patch = _part(raw, start, self.patch_size, beyond)
+        if moved is not None:
+            ct = self.spec.channels.index("CT")
+            patch[ct] = _part(raw[ct : ct + 1], start + moved.round(), self.patch_size, beyond[ct : ct + 1])[0]
+        mirrored = [axis - 3 for axis in range(3) if signs[axis] < 0]
+        return patch.flip(mirrored), _part(label[None], start, self.patch_size, [0])[0].flip(mirrored)
 
     def _place(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """Return a patch's centre (z, y, x) in voxels: a place of a drawn kind, shifted by up to a quarter patch."""
@@ -172,6 +199,23 @@ class PatchLoader:
     def _offsets(self) -> torch.Tensor:
         axes = [torch.arange(n, device=self.device, dtype=torch.float32) - (n - 1) / 2 for n in self.patch_size]
         return torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+
+
+def _only_mirrors(turn: torch.Tensor) -> bool:
+    return bool((turn.abs() == torch.eye(3)).all())
+
+
+def _part(volume: torch.Tensor, start: torch.Tensor, size: Sequence[int], beyond: Sequence[float]) -> torch.Tensor:
+    """Return `size` voxels of a volume (channel, z, y, x) from a voxel on; what lies beyond it as told by channel."""
+    found = torch.empty((len(volume), *size), dtype=volume.dtype, device=volume.device)
+    found[:] = torch.tensor(beyond, dtype=volume.dtype, device=volume.device)[:, None, None, None]
+    to, source = [slice(None)], [slice(None)]
+    for first, length, there in zip(start.long().tolist(), size, volume.shape[1:], strict=True):
+        low, high = max(0, first), min(there, first + length)
+        to.append(slice(low - first, max(low, high) - first))
+        source.append(slice(low, max(low, high)))
+    found[tuple(to)] = volume[tuple(source)]
+    return found
 
 
 def _sampled(volume: torch.Tensor, points: torch.Tensor, channels: Sequence[str]) -> torch.Tensor:

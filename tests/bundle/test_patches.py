@@ -69,6 +69,22 @@ def test_image_and_label_stay_together_under_every_geometry():
     assert (hot & label).sum() > 0.85 * label.sum()
 
 
+@pytest.mark.parametrize("signs", [(1.0, 1.0, 1.0), (-1.0, 1.0, -1.0)])
+@pytest.mark.parametrize("start", [(2, 3, 4), (-9, 12, -3), (40, 0, 0)])
+@pytest.mark.parametrize("moved", [None, (2.0, -3.0, 1.0)])
+def test_cutting_at_whole_voxels_gives_what_sampling_there_gives(signs, start, moved):
+    rng = torch.Generator().manual_seed(0)
+    raw, label = torch.rand(2, 20, 22, 24, generator=rng), (torch.rand(20, 22, 24, generator=rng) * 3).byte()
+    drawn = loader()
+    centre, turn = torch.tensor(start) + 7.5, torch.tensor(signs)
+    shift = None if moved is None else torch.tensor(moved)
+    expected = drawn._bent(raw, label, drawn._offsets() * turn + centre, shift)
+    found = drawn._cut(raw, label, centre, turn, shift)
+    assert torch.equal(found[1], expected[1])
+    # The CT is sampled as its difference from -1000 HU, in single precision.
+    assert (found[0] - expected[0]).abs().max() < 1e-3
+
+
 def test_every_lesion_is_visited_alike_whatever_its_size():
     drawn = loader(Sampling(1, 0, 0))
     rng = np.random.default_rng(0)
