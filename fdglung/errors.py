@@ -221,6 +221,14 @@ class PatientInTwoSetsError(InputError):
     """A patient with rows in two sets that must share none."""
 
 
+class DuplicatedPatientError(InputError):
+    """Two patient ids with the same features."""
+
+
+class TooFewFeaturesError(InputError):
+    """Features that are too few for what is asked of them."""
+
+
 class SingleClassError(InputError):
     """One class only, where several are told apart."""
 

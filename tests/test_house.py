@@ -8,6 +8,7 @@ from tests.cases import ROOT
 
 LEVELS = [
     {"errors", "files"},
+    {"leaks"},
     {"dicom"},
     {"study"},
     {"lungs", "lungs_classical"},
@@ -19,12 +20,21 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_delta", "cli_evaluate", "cli_harmonise"},
+    {"cli_delta", "cli_evaluate", "cli_harmonise", "cli_statistics"},
     {"cli"},
     {"__main__"},
 ]
-ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
-FACES = {"cli", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
+ALONE = {"evaluation": {"errors", "files", "leaks"}, "phantom": {"errors", "files"}}
+FACES = {
+    "cli",
+    "cli_delta",
+    "cli_evaluate",
+    "cli_harmonise",
+    "cli_progress",
+    "cli_radiomics",
+    "cli_statistics",
+    "__main__",
+}
 
 
 def level(module):

@@ -67,8 +67,10 @@ def read_rows(path: Path, *, needed: Iterable[str] = ()) -> Rows:
         raise _unreadable(path, f"cannot be read ({error})", "Write it as CSV in UTF-8 with commas") from error
     if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
         raise _unreadable(path, "is parted by semicolons or tabs", "Write it with commas, and points in numbers")
+    if not header:
+        raise _unreadable(path, "is empty", "Give it a header, and a row a patient or lesion")
     unnamed = [place + 1 for place, name in enumerate(header) if not name]
-    if not header or unnamed:
+    if unnamed:
         raise _unreadable(path, f"has no name for the columns {shown(unnamed)}", "Give every column a name in line 1")
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:

@@ -18,7 +18,6 @@ from fdglung.errors import (
     ProbabilityError,
     SingleClassError,
     UnknownClassError,
-    UnpairedRowsError,
 )
 from fdglung.evaluation.csv_rows import Rows, finite_number, lines_text, read_rows, shown
 
@@ -26,10 +25,13 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 PREFIXES = ("probability_", "p_")
-"""What the name of a probability column may begin with; the rest is the class. Without any, columns named as classes."""
+"""What the name of a probability column may begin with; the rest is the class. Without any, columns named as classes
+count."""
 
 SUM_TOLERANCE = 0.01
 """By how much the probabilities of a row may miss a sum of 1, as rounded ones do; they are then divided by it."""
+
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Predictions:
     classes
         Names, in the order of the columns.
     patients, lesions, centres, sets
-        Of each row; "" where the table has no such column.
+        Of each row; "" where the table has no such column. A lesion is named by its case
+        and its number where both are given.
     truth
         Place of the true class in `classes` (rows,).
     probabilities
@@ -64,6 +67,11 @@ class Predictions:
     def predicted(self) -> Ints:
         """Place of the class of highest probability; the first of them where several are equal."""
         return self.probabilities.argmax(axis=1)
+
+    @property
+    def by_lesion(self) -> bool:
+        """Whether a row is a lesion; otherwise it is a patient."""
+        return any(self.lesions)
 
     @property
     def present(self) -> tuple[int, ...]:
@@ -94,14 +102,14 @@ def read_predictions(path: Path) -> Predictions:
     ----------
     path
         CSV with the columns ``patient``, ``truth``, one probability a class (see `PREFIXES`), and where known
-        ``lesion``, ``centre`` and ``set``.
+        ``case``, ``lesion``, ``centre`` and ``set``. With a case or lesion a row is a lesion, otherwise a patient.
 
     Raises
     ------
     MissingColumnError
         ``patient``, ``truth`` or the probabilities of two classes are missing.
     MissingValueError
-        A patient, truth, set or probability is empty, NaN or infinite.
+        A patient, truth, case, lesion, set or probability is empty.
     UnknownClassError
         The truth names a class without probabilities.
     ProbabilityError
@@ -116,7 +124,7 @@ def read_predictions(path: Path) -> Predictions:
     """
     rows = read_rows(path, needed=("patient", "truth"))
     columns = _probability_columns(rows)
-    for name in ("patient", "truth", *[n for n in ("lesion", "set") if n in rows.columns]):
+    for name in ("patient", "truth", *[n for n in ("case", "lesion", "set") if n in rows.columns]):
         _filled(rows, name)
     classes = tuple(columns)
     unknown = [place for place, label in enumerate(rows.cells["truth"]) if label not in columns]
@@ -132,7 +140,7 @@ def read_predictions(path: Path) -> Predictions:
     found = Predictions(
         classes=classes,
         patients=rows.cells["patient"],
-        lesions=rows.cells.get("lesion", blank),
+        lesions=_lesions(rows),
         centres=rows.cells.get("centre", rows.cells.get("center", blank)),
         sets=rows.cells.get("set", blank),
         truth=np.array([classes.index(label) for label in rows.cells["truth"]], np.int64),
@@ -143,77 +151,9 @@ def read_predictions(path: Path) -> Predictions:
     return found
 
 
-def paired(first: Predictions, second: Predictions) -> Predictions:
-    """Return `second` in the order of `first`, of the same lesions with the same truth.
-
-    Raises
-    ------
-    UnpairedRowsError
-        Lesions, truth, sets or classes differ.
-
-    """
-    places = {key: place for place, key in enumerate(zip(second.patients, second.lesions, strict=True))}
-    keys = list(zip(first.patients, first.lesions, strict=True))
-    lacking = [place for place, key in enumerate(keys) if key not in places]
-    problem = ""
-    if sorted(first.classes) != sorted(second.classes):
-        problem = f"the classes differ: {shown(first.classes)}; {shown(second.classes)}"
-    elif lacking or len(places) != len(keys):
-        more = len(places) - (len(keys) - len(lacking))
-        where = f", row {lacking[0] + 1} first" if lacking else ""
-        problem = f"{len(lacking)} rows of the first table are not in the second{where}; {more} only in the second"
-    else:
-        order = np.array([places[key] for key in keys])
-        columns = [second.classes.index(name) for name in first.classes]
-        taken = second.take(order)
-        names = [second.classes[n] for n in taken.truth]
-        other = [n for n, row in enumerate(first.truth) if first.classes[row] != names[n]]
-        moved = [n for n in range(len(keys)) if taken.sets[n] and first.sets[n] and taken.sets[n] != first.sets[n]]
-        if not other and not moved:
-            return Predictions(
-                first.classes,
-                first.patients,
-                first.lesions,
-                first.centres,
-                first.sets,
-                first.truth,
-                taken.probabilities[:, columns],
-                second.warnings,
-            )
-        problem = f"{'truth' if other else 'set'} differs in row {(other or moved)[0] + 1} of the first table"
-    raise UnpairedRowsError(
-        problem,
-        attribute="--compare",
-        remedy="Give both models' predictions of the same lesions: one patient, lesion, truth and set a row in both",
-    )
-
-
-def by_patient(lesions: Predictions) -> tuple[Predictions, str]:
-    """Return a row a patient: the mean of the probabilities over the lesions, and a warning or "".
-
-    A patient whose lesions differ in truth has no class of its own and is left out. The centre is that of the first
-    lesion.
-    """
-    kept, left = [], 0
-    owners = np.array(lesions.patients)
-    for patient in dict.fromkeys(lesions.patients):
-        rows = np.flatnonzero(owners == patient)
-        if len(set(lesions.truth[rows].tolist())) > 1:
-            left += 1
-        else:
-            kept.append(rows)
-    first = lesions.take(np.array([rows[0] for rows in kept], np.int64))
-    means = [lesions.probabilities[rows].mean(axis=0) for rows in kept]
-    found = Predictions(
-        first.classes,
-        first.patients,
-        ("",) * len(kept),
-        first.centres,
-        first.sets,
-        first.truth,
-        np.array(means).reshape(len(kept), len(first.classes)),
-    )
-    return found, f"{left} patients have lesions of several classes and are left out by patient." if left else ""
+def _lesions(rows: Rows) -> tuple[str, ...]:
+    parts = [rows.cells[name] for name in ("case", "lesion") if name in rows.columns]
+    return tuple(" ".join(texts) for texts in zip(*parts, strict=True)) if parts else ("",) * len(rows)
 
 
 def _probability_columns(rows: Rows) -> dict[str, str]:
@@ -267,9 +207,11 @@ def _probabilities(rows: Rows, columns: dict[str, str]) -> tuple[Floats, tuple[s
             remedy="Give the probability of every class, of one model",
         )
     warnings = []
-    rounded = int((np.abs(sums - 1) > 1e-6).sum())
+    rounded = int((np.abs(sums - 1) > _ROUNDING).sum())
     if rounded:
-        warnings.append(f"The probabilities of {rounded} rows miss a sum of 1 by rounding, and were divided by it.")
+        warnings.append(
+            f"The probabilities of {rounded} rows miss a sum of 1 by more than {_ROUNDING:g}, and were divided by it."
+        )
     tied = int(((values == values.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum())
     if tied:
         warnings.append(f"{tied} rows have several classes of highest probability: the first column of them counts.")
@@ -283,8 +225,8 @@ def _check_rows(rows: Rows, found: Predictions) -> None:
     if double:
         raise DuplicateRowError(
             f"{_lines(rows, double)} of {rows.path} name the same patient and lesion as another",
-            attribute="columns patient, lesion",
-            remedy="Leave one row a lesion, and number a patient's lesions in a column lesion",
+            attribute="columns patient, case, lesion",
+            remedy="Leave one row a lesion, and number the lesions of a patient's case in a column lesion",
         )
     first: dict[str, str] = {}
     astray = [
