@@ -17,6 +17,7 @@ from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
+from fdglung.cli_statistics import add_statistics
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add_delta(commands)
     add_harmonise(commands)
     add_evaluate(commands)
+    add_statistics(commands)
     return parser
 
 

@@ -229,6 +229,10 @@ class TooFewFeaturesError(InputError):
     """Features that are too few for what is asked of them."""
 
 
+class UnknownResponseError(InputError):
+    """A text that is no category of treatment response."""
+
+
 class SingleClassError(InputError):
     """One class only, where several are told apart."""
 

@@ -44,8 +44,8 @@ def write_page(path: Path, parts: Sequence[Part], settings: ClassificationSettin
     """
     how = (
         f"In brackets: {100 * settings.confidence:g} % intervals, percentiles of {settings.resamples} bootstrap draws "
-        f"of patients (seed {settings.seed}). Each class is measured against the rest; macro is the mean over the classes "
-        "that the truth holds. A dash is what is not defined."
+        f"of patients (seed {settings.seed}). Each class is measured against the rest; macro is the mean over the "
+        "classes that the truth holds. A dash is what is not defined."
     )
     blocks = [how]
     if warnings:

@@ -120,7 +120,7 @@ def _calibration(axes: Axes, part: Part, name: str, colour: str) -> None:
     bounds = np.array([[one.value - one.low, one.high - one.value] for one in found]).T
     axes.errorbar(across, heights, np.nan_to_num(np.clip(bounds, 0, None)), color=colour, fmt="none", lw=0.8, alpha=0.6)
     axes.plot(across, heights, color=colour, lw=0.9)
-    axes.scatter(across, heights, s=8 + 80 * counts / counts.sum(), color=colour, zorder=3)
+    axes.scatter(across, heights, s=6 + 160 * counts / counts.sum(), color=colour, zorder=3)
     error = part.measures.estimate(("ece", ALL if name == TOP else name))
     axes.text(0.03, 0.97, f"ECE {_text(error)}", transform=axes.transAxes, va="top", fontsize=8)
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.12), xlabel="mean probability", ylabel="observed share")
