@@ -17,7 +17,7 @@ LEAST_EXPECTED = 5
 """Expected counts below this are small."""
 
 MOST_SMALL = 0.2
-"""A larger share of small expected counts makes Fisher's test: Cochran, Biometrics 1954;10:417 (doi:10.2307/3001616)."""
+"""A larger share of small counts makes Fisher's test: Cochran, Biometrics 1954;10:417 (doi:10.2307/3001616)."""
 
 
 def compare_counts(counts: ArrayLike, *, resamples: int = 100_000, seed: int = 0) -> GroupTest:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fdglung.errors import MixedColumnError, SmallGroupError
 from fdglung.evaluation.csv_rows import Rows, finite_number, lines_text, number, read_rows, shown
-from fdglung.evaluation.response import category
+from fdglung.evaluation.response import CATEGORIES, category
 from fdglung.evaluation.statistics_settings import StatisticsSettings
 
 Floats = NDArray[np.float64]
@@ -132,7 +132,9 @@ def read_table(path: Path, *, by: str, settings: StatisticsSettings) -> DataTabl
         )
     if settings.response is not None:
         texts = tuple(category(text) for text in rows.cells[settings.response])
-        variables.append(Variable(settings.response, None, texts, in_order(text for text in texts if text)))
+        known = {text for text in texts if text}
+        ordered = (*(name for name in CATEGORIES if name in known), *in_order(known - set(CATEGORIES)))
+        variables.append(Variable(settings.response, None, texts, ordered))
     return DataTable(by, groups, places, tuple(variables), tuple(warnings))
 
 
