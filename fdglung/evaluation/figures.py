@@ -48,6 +48,9 @@ def panels(path: Path, rows: int, columns: int, *, title: str, size_in: tuple[fl
         yield list(axes.flat)
         figure.suptitle(title, fontsize=11)
         figure.text(0.5, 0.1 / height, RESEARCH_NOTICE, ha="center", fontsize=8, color=RED)
+        # Laid out once, and not once a file.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(path.with_suffix(".png"))
         figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
 
