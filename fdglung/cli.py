@@ -18,6 +18,7 @@ from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
 from fdglung.cli_segment import add_network, add_segment
+from fdglung.cli_statistics import add_statistics
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add_delta(commands)
     add_harmonise(commands)
     add_evaluate(commands)
+    add_statistics(commands)
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import ProgressBar
 
 if TYPE_CHECKING:
+    from fdglung.evaluation.bootstrap import Estimate
+    from fdglung.evaluation.classification import ClassificationEvaluation
     from fdglung.evaluation.segmentation import Evaluation
 
 
@@ -30,6 +33,15 @@ def add_evaluate(commands: Any) -> None:
     )
     _add_segmentation(segmentation)
     segmentation.set_defaults(run=_segmentation)
+    classification = kinds.add_parser(
+        "classification",
+        help="class probabilities against the true classes",
+        description="Measure predicted class probabilities of lesions or patients against the truth, set by set, and "
+        "write tables, a page and plots with intervals over patients; compare two models by the same draws. "
+        f"{RESEARCH_NOTICE}",
+    )
+    _add_classification(classification)
+    classification.set_defaults(run=_classification)
 
 
 def _add_segmentation(command: argparse.ArgumentParser) -> None:
@@ -75,6 +87,31 @@ def _add_segmentation(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--score", choices=("max", "mean"), default="max", help="of the map within a predicted lesion (default: max)"
     )
+    _add_bootstrap(command)
+
+
+def _add_classification(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--predictions",
+        type=Path,
+        required=True,
+        metavar="CSV",
+        help="columns patient, truth, probability_CLASS of every class; where known case, lesion, centre and set",
+    )
+    command.add_argument("--compare", type=Path, metavar="CSV", help="the same of a second model, on the same rows")
+    command.add_argument(
+        "--features",
+        type=Path,
+        metavar="CSV",
+        help="columns patient, set and features, training rows too: refused if a patient lies in two sets or under "
+        "two ids",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder; new or empty")
+    command.add_argument("--bins", type=int, default=10, metavar="N", help="of the calibration (default: 10)")
+    _add_bootstrap(command)
+
+
+def _add_bootstrap(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bootstrap", type=int, default=2000, metavar="N", help="resamples (default: 2000)")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of the bootstrap (default: 0)")
     command.add_argument("--confidence", type=float, default=0.95, metavar="C", help="of the intervals (default: 0.95)")
@@ -114,6 +151,62 @@ def _segmentation(options: argparse.Namespace) -> dict[str, object]:
     return _document(done)
 
 
+def _classification(options: argparse.Namespace) -> dict[str, object]:
+    with ProgressBar() as tell:
+        tell("starting", 0.0)
+        from fdglung.evaluation.classification import evaluate_classification
+        from fdglung.evaluation.classification_settings import ClassificationSettings
+
+        settings = ClassificationSettings(
+            bins=options.bins, resamples=options.bootstrap, seed=options.seed, confidence=options.confidence
+        )
+        done = evaluate_classification(
+            options.predictions,
+            options.out,
+            compare=options.compare,
+            features=options.features,
+            settings=settings,
+            overwrite=options.overwrite,
+            progress=tell,
+        )
+    if not options.json:
+        _print_classification(done, options.out)
+    found = json.loads(done.files["classification.json"].read_text(encoding="utf-8"))
+    return {
+        "notice": RESEARCH_NOTICE,
+        "files": {name: str(path) for name, path in done.files.items()},
+        "summary": found,
+    }
+
+
+_SHOWN_CLASSES = (
+    (("accuracy", "all"), "accuracy"),
+    (("auc", "macro"), "AUC, macro"),
+    (("f1", "macro"), "F1, macro"),
+    (("ece", "all"), "calibration error"),
+)
+
+
+def _print_classification(done: ClassificationEvaluation, out: Path) -> None:
+    for part in done.parts:
+        print(f"{part.title}: {part.measures.n} rows of {part.measures.patients} patients; intervals over patients")
+        for key, words in _SHOWN_CLASSES:
+            print(f"  {words:<34} {_figure(part.measures.estimate(key))}")
+            if part.comparison:
+                compared = part.comparison[key]
+                print(f"  {'first less second model':>34} {_figure(compared.difference)}  p = {compared.p:.3g}")
+    for warning in done.warnings:
+        print(f"warning: {warning}")
+    for name, reason in done.absent.items():
+        print(f"not there: {name}: {reason}")
+    print(f"written to {out}. {RESEARCH_NOTICE}")
+
+
+def _figure(found: Estimate) -> str:
+    value, low, high = ("-" if x != x else f"{x:.3f}" for x in (found.value, found.low, found.high))
+    return f"{value:>8}  ({low} to {high})"
+
+
 _SHOWN = (
     ("dice_mean", "Dice, mean"),
     ("surface_dice_mean", "surface Dice, mean"),
@@ -148,8 +241,6 @@ def _print(done: Evaluation, out: Path) -> None:
 
 
 def _document(done: Evaluation) -> dict[str, object]:
-    import json
-
     found = json.loads(done.files["summary.json"].read_text(encoding="utf-8"))
     return {
         "notice": RESEARCH_NOTICE,

@@ -205,6 +205,62 @@ class GroupTableError(InputError):
     """A table of patients and centres that cannot be used."""
 
 
+class UnreadableTableError(InputError):
+    """A table that is no CSV with one header and rows of its length."""
+
+
+class MissingColumnError(InputError):
+    """A table without a column that is needed."""
+
+
+class MixedColumnError(InputError):
+    """A column with numbers in some rows and text in others."""
+
+
+class MissingValueError(InputError):
+    """An empty cell, NaN or infinity where a value is needed."""
+
+
+class DuplicateRowError(InputError):
+    """Two rows of a table about the same thing."""
+
+
+class UnknownClassError(InputError):
+    """A class in the rows that the table has no probability for."""
+
+
+class ProbabilityError(InputError):
+    """Probabilities outside 0 to 1, or that do not sum to 1."""
+
+
+class PatientInTwoSetsError(InputError):
+    """A patient with rows in two sets that must share none."""
+
+
+class DuplicatedPatientError(InputError):
+    """Two patient ids with the same features."""
+
+
+class TooFewFeaturesError(InputError):
+    """Features that are too few for what is asked of them."""
+
+
+class UnknownResponseError(InputError):
+    """A text that is no category of treatment response."""
+
+
+class SingleClassError(InputError):
+    """One class only, where several are told apart."""
+
+
+class UnpairedRowsError(InputError):
+    """Two tables that are to be compared row by row and do not have the same rows."""
+
+
+class SmallGroupError(InputError):
+    """Groups that are too few or too small to be compared."""
+
+
 class OutputError(FdglungError, OSError):
     """The output cannot be written."""
 

@@ -8,6 +8,7 @@ from tests.cases import ROOT
 
 LEVELS = [
     {"errors", "files", "image_files"},
+    {"leaks"},
     {"dicom"},
     {"study"},
     {"nifti"},
@@ -29,11 +30,11 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment"},
+    {"cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics"},
     {"cli"},
     {"__main__"},
 ]
-ALONE = {"evaluation": {"errors", "files", "image_files"}, "phantom": {"errors", "files"}}
+ALONE = {"evaluation": {"errors", "files", "image_files", "leaks"}, "phantom": {"errors", "files"}}
 FACES = {
     "cli",
     "cli_delta",
@@ -42,6 +43,7 @@ FACES = {
     "cli_progress",
     "cli_radiomics",
     "cli_segment",
+    "cli_statistics",
     "__main__",
 }
 

@@ -1,1 +1,1 @@
-"""Evaluation of segmentations against references: tables, summaries with intervals over patients, and plots."""
+"""Evaluation of segmentations and of classes against the truth, and statistics of tables."""
