@@ -14,6 +14,7 @@ LEVELS = [
     {"anatomy", "basins", "reference_uptake", "segmentation", "segmentation_threshold", "suv_peak"},
     {"lesions"},
     {"radiomics"},
+    {"classification"},
     {"findings"},
     {"pipeline"},
     {"reporting"},
