@@ -20,12 +20,21 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_delta", "cli_evaluate", "cli_harmonise"},
+    {"cli_classify", "cli_delta", "cli_evaluate", "cli_harmonise"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"evaluation": {"errors", "files"}, "phantom": {"errors", "files"}}
-FACES = {"cli", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_progress", "cli_radiomics", "__main__"}
+FACES = {
+    "cli",
+    "cli_classify",
+    "cli_delta",
+    "cli_evaluate",
+    "cli_harmonise",
+    "cli_progress",
+    "cli_radiomics",
+    "__main__",
+}
 
 
 def level(module):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fdglung.classification.config import ClassifierConfig, SelectionSettings
+from fdglung.errors import ParameterError
 from fdglung.radiomics.checks import refuse_unknown
 
 DEFAULT_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
@@ -64,6 +65,26 @@ def model(config: ClassifierConfig, chosen: Mapping[str, Any] | None = None) -> 
     refuse_unknown(config.model.grid or {}, known, "model.grid.")
     given = {**DEFAULT_PARAMETERS[config.model.name], **config.model.parameters, **(chosen or {})}
     return kind(**given, random_state=config.seed)
+
+
+def check_model(config: ClassifierConfig) -> None:
+    """Refuse parameters that scikit-learn's model does not have, or values that it refuses, before any work is done.
+
+    Raises
+    ------
+    ParameterError
+        The attribute names the parameter.
+
+    """
+    for option in candidates(config):
+        try:
+            model(config, option)._validate_params()
+        except ParameterError:
+            raise
+        except ValueError as error:
+            raise ParameterError(
+                str(error).splitlines()[0], attribute="model", remedy="Give values that scikit-learn's model takes"
+            ) from error
 
 
 def candidates(config: ClassifierConfig) -> list[dict[str, Any]]:

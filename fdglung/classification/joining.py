@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Indices = NDArray[np.intp]
 
-KEYS = ("patient", "case", "study", "lesion", "tracking_uid")
+KEYS = ("patient", "case", "lesion", "tracking_uid")
 """Columns that tell which lesion a row is about; those of both tables are compared, or ``tracking_uid`` alone."""
 
 
@@ -123,7 +123,7 @@ def _shared_keys(lesions: Lesions, labels: pd.DataFrame) -> list[str]:
         raise FeatureTableError(
             f"By the columns that the labels have too, {rows_text(twice)} name a lesion that is there before",
             attribute=", ".join(shared),
-            remedy="Give the labels the other columns that tell lesions apart (case, study, lesion, tracking_uid)",
+            remedy="Give the labels the other columns that tell lesions apart (case, lesion, tracking_uid)",
         )
     return shared
 

@@ -86,6 +86,23 @@ class ClassifierModel:
         return probabilities(self.estimator, self.calibrator, prepared, method=self.config.calibration)
 
 
+def undetermined(config: ClassifierConfig, as_far: Array, missing: Array) -> NDArray[np.bool_]:
+    """Tell which cases are left undetermined: those as far as few training cases, and those that lack too much.
+
+    Parameters
+    ----------
+    config
+        Has the rule.
+    as_far
+        (cases,) `fdglung.classification.likeness.share_as_far`.
+    missing
+        (cases,) share of the model's features that were imputed.
+
+    """
+    far: NDArray[np.bool_] = as_far <= config.undetermined.share
+    return far | (missing > config.undetermined.most_missing)
+
+
 def compact(fitted: Fitted, names: tuple[str, ...], values: Array) -> dict[str, Any]:
     """Return the fields of a `ClassifierModel` that a fitted training part decides.
 

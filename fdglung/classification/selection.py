@@ -219,7 +219,8 @@ class MrmrLassoSelector(RankedSelector):
 def mrmr_order(values: Array, coded: Indices, count: int) -> Indices:
     """Return up to `count` columns of `values` (n, features) by mRMR, the best first; classes as numbers (n,)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        relevance = np.nan_to_num(f_classif(_centred(values), coded)[0], nan=0.0, posinf=np.finfo(float).max)
+        found = np.asarray(f_classif(_centred(values), coded)[0], dtype=np.float64)
+        relevance = np.nan_to_num(found, nan=0.0, posinf=float(np.finfo(np.float64).max))
     left = np.flatnonzero((relevance > 0) & (np.ptp(values, axis=0) > 0))
     if not len(left):
         return left

@@ -20,7 +20,7 @@ from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
 
-ALIASES = {"patient_id": "patient", "lesion_class": "class", "center": "centre", "split": "set"}
+ALIASES = {"patient_id": "patient", "lesion_class": "class", "center": "centre", "split": "set", "study": "case"}
 """Other names that columns may have, as the synthetic cohorts' tables do."""
 
 
@@ -239,5 +239,5 @@ def _check_keys(keys: dict[str, tuple[str, ...]], count: int) -> None:
         raise FeatureTableError(
             what,
             attribute=", ".join(keys) or "FEATURES",
-            remedy="Tell lesions apart by the columns patient, case, study and lesion, or by tracking_uid",
+            remedy="Tell lesions apart by the columns patient, case and lesion, or by tracking_uid",
         )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fdglung.classification.cautions import Caution
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.data_check import check_data
-from fdglung.classification.estimators import model as estimator_of
+from fdglung.classification.estimators import check_model
 from fdglung.classification.folds import Split, patient_folds
 from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
 from fdglung.classification.models import ClassifierModel, compact
@@ -78,6 +78,8 @@ class Training:
         (lesions, classes) by the model that had not seen the lesion's patient.
     as_far
         (lesions,) `share_as_far` among lesions of the other folds.
+    missing
+        (lesions,) share of the features of the model which tested a lesion that it lacks.
     folds
         What each outer fold learned.
     cautions
@@ -91,6 +93,7 @@ class Training:
     fold: Indices = field(repr=False)
     probabilities: Array = field(repr=False)
     as_far: Array = field(repr=False)
+    missing: Array = field(repr=False)
     folds: tuple[FoldRecord, ...]
     cautions: tuple[Caution, ...]
 
@@ -129,7 +132,7 @@ def train(
     """
     config = config or ClassifierConfig()
     require(whole(workers), "workers", "The number is no whole number above 0", "Give 1 or more")
-    estimator_of(config)
+    check_model(config)
     classes, codes = _classes(lesions, config)
     cautions = check_data(lesions)
     splits, more = patient_folds(
@@ -151,9 +154,10 @@ def train(
     tested, final = done[:-1], done[-1]
     fold = np.zeros(len(lesions), dtype=np.intp)
     found = np.zeros((len(lesions), len(classes)))
-    unlike = np.zeros(len(lesions))
+    unlike, missing = np.zeros(len(lesions)), np.zeros(len(lesions))
     for number, ((_, test), one) in enumerate(zip(splits, tested, strict=True), 1):
         fold[test], found[test], unlike[test] = number, one.probabilities, one.unlike
+        missing[test] = np.isnan(lesions.values[np.ix_(test, one.fitted.columns)]).mean(axis=1)
     as_far = np.zeros(len(lesions))
     for number in range(1, len(splits) + 1):
         as_far[fold == number] = share_as_far(unlike[fold == number], unlike[fold != number])
@@ -171,7 +175,8 @@ def train(
     records = tuple(
         _record(number, split, one, lesions) for number, (split, one) in enumerate(zip(splits, tested, strict=True), 1)
     )
-    return Training(model, lesions, codes, fold, found, as_far, records, (*lesions.cautions, *cautions, *more))
+    told = (*lesions.cautions, *cautions, *more)
+    return Training(model, lesions, codes, fold, found, as_far, missing, records, told)
 
 
 @dataclass(frozen=True)
