@@ -157,7 +157,7 @@ def train(
     unlike, missing = np.zeros(len(lesions)), np.zeros(len(lesions))
     for number, ((_, test), one) in enumerate(zip(splits, tested, strict=True), 1):
         fold[test], found[test], unlike[test] = number, one.probabilities, one.unlike
-        missing[test] = np.isnan(lesions.values[np.ix_(test, one.fitted.columns)]).mean(axis=1)
+        missing[test] = np.isnan(lesions.values[test][:, list(one.fitted.columns)]).mean(axis=1)
     as_far = np.zeros(len(lesions))
     for number in range(1, len(splits) + 1):
         as_far[fold == number] = share_as_far(unlike[fold == number], unlike[fold != number])
