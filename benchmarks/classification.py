@@ -2,9 +2,9 @@
 
 `python -m benchmarks.classification [--lesions N] [--features N] [--workers N] [--model NAME] [--selection NAME]
 [--json]` makes a synthetic table (four classes, four centres, lesions of a patient alike, features in correlated
-blocks, 40 blocks with signal) and times `fdglung.classification.training.train`: 5 outer and 5 inner folds, all selection
-inside. The plain pipeline has the same folds by patients, `SimpleImputer`, `StandardScaler`, `SelectKBest` by the F
-statistic with as many features as ours may keep, the same model and grid in `GridSearchCV`, and
+blocks, 40 blocks with signal) and times `fdglung.classification.training.train`: 5 outer and 5 inner folds, all
+selection inside. The plain pipeline has the same folds by patients, `SimpleImputer`, `StandardScaler`, `SelectKBest`
+by the F statistic with as many features as ours may keep, the same model and grid in `GridSearchCV`, and
 `CalibratedClassifierCV`, with as many processes. Times are wall-clock; both are judged by the macro AUC out of fold.
 With `--json` the last line holds the figures.
 """

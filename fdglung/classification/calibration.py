@@ -52,7 +52,8 @@ def scores_of(model: Any, values: Array, *, method: str) -> Array:
         return scores[:, None] if scores.ndim == 1 else scores
     found = np.asarray(model.predict_proba(values), dtype=np.float64)
     if method == "temperature":
-        found = np.log(np.clip(found, np.finfo(float).tiny, 1))
+        # The small number is scikit-learn's: a forest may give 0.
+        found = np.log(found + 1e-12)
         return found[:, 1:] - found[:, :1] if found.shape[1] == 2 else found
     return found[:, 1:] if found.shape[1] == 2 else found
 
