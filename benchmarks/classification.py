@@ -45,7 +45,7 @@ def main() -> int:
     config = from_mapping({"model": {"name": options.model}, "selection": selection})
     lesions = synthetic(options.lesions, options.features)
     # Both find scikit-learn imported and processes started.
-    train(synthetic(120, 40), config, workers=options.workers)
+    train(synthetic(200, 40), ClassifierConfig(), workers=options.workers)
     started = time.perf_counter()
     done = train(lesions, config, workers=options.workers)
     ours = time.perf_counter() - started

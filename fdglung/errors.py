@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class FdglungError(Exception):
     """Base of every error that a user can mend.
@@ -26,6 +29,11 @@ class FdglungError(Exception):
         self.remedy = remedy
         where = "; ".join(part for part in (series, attribute) if part)
         super().__init__(f"{where + ': ' if where else ''}{problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error come back from a worker process."""
+        more = {"remedy": self.remedy, "series": self.series, "attribute": self.attribute}
+        return partial(type(self), **more), (self.problem,)
 
     @property
     def kind(self) -> str:
