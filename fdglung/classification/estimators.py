@@ -30,8 +30,8 @@ DEFAULT_GRIDS: Mapping[str, Mapping[str, list[Any]]] = {
 def preparation(config: ClassifierConfig) -> Any:
     """Return the unfitted pipeline from raw features to the selected, scaled ones.
 
-    Steps: ``impute`` (median; features without any value are left out), ``scale``, ``correlation`` (constant features
-    and those that go with an earlier one are left out), ``select``. It is fitted by
+    Steps: ``impute`` (median), ``scale``, ``correlation`` (features that are constant or have no value, and those that
+    go with an earlier one, are left out), ``select``. It is fitted by
     ``fit(X, y, select__groups=patients)`` where the selection is by stability, else by ``fit(X, y)``.
     """
     from sklearn.impute import SimpleImputer  # type: ignore[import-untyped]
@@ -42,7 +42,8 @@ def preparation(config: ClassifierConfig) -> Any:
 
     return Pipeline(
         [
-            ("impute", SimpleImputer(strategy="median")),
+            # Features without any value become constant, and are left out as such.
+            ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
             ("scale", StandardScaler() if config.scaling == "standard" else RobustScaler()),
             ("correlation", CorrelationFilter(config.correlation)),
             ("select", _selector(config.selection, config.seed)),

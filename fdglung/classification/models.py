@@ -118,17 +118,14 @@ def compact(fitted: Fitted, names: tuple[str, ...], values: Array) -> dict[str, 
     """
     columns = np.array(fitted.columns)
     imputer, scaler = fitted.preparation["impute"], fitted.preparation["scale"]
-    # The imputer leaves features without any value out, so that later steps count without them.
-    left = np.flatnonzero(~np.isnan(imputer.statistics_))
-    places = np.searchsorted(left, columns)
     middle = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
     return {
         "names": names,
         "selected": tuple(names[column] for column in fitted.columns),
         "ranked": tuple(names[column] for column in fitted.ranked),
         "medians": np.asarray(imputer.statistics_, dtype=np.float64)[columns],
-        "centre": np.asarray(middle, dtype=np.float64)[places],
-        "scale": np.asarray(scaler.scale_, dtype=np.float64)[places],
+        "centre": np.asarray(middle, dtype=np.float64)[columns],
+        "scale": np.asarray(scaler.scale_, dtype=np.float64)[columns],
         "estimator": fitted.estimator,
         "calibrator": fitted.calibrator,
         "training": np.asarray(fitted.preparation.transform(values), dtype=np.float64),

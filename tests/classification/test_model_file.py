@@ -16,6 +16,14 @@ from fdglung.classification.training import train
 from fdglung.errors import ModelFileError, ModelMismatchError, UntrustedModelError
 from tests.classification.made import lesions
 
+
+class Foreign:
+    """Stands for code that a file would bring along."""
+
+    def __init__(self):
+        self.payload = 1
+
+
 GRIDS = {
     "logistic_regression": {"C": [1.0]},
     "svm": {"C": [1.0]},
@@ -97,9 +105,9 @@ def test_a_file_that_ends_too_early_or_has_a_wrong_byte_is_refused(model, tmp_pa
 
 def test_a_file_with_another_type_is_refused_and_the_type_is_named(model, tmp_path):
     content = skops.io.loads(model_bytes(model), trusted=list(TRUSTED))
-    content["calibrator"] = zipfile.ZipInfo("x")
+    content["calibrator"] = Foreign()
     (tmp_path / "model.skops").write_bytes(skops.io.dumps(content))
-    with pytest.raises(UntrustedModelError, match=r"zipfile\.ZipInfo"):
+    with pytest.raises(UntrustedModelError, match="Foreign"):
         load_model(tmp_path / "model.skops")
 
 
