@@ -32,7 +32,7 @@ class FdglungError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let an error come back from a worker process."""
-        more = {"remedy": self.remedy, "series": self.series, "attribute": self.attribute}
+        more: dict[str, Any] = {"remedy": self.remedy, "series": self.series, "attribute": self.attribute}
         return partial(type(self), **more), (self.problem,)
 
     @property

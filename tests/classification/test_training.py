@@ -28,7 +28,7 @@ CONFIG = from_mapping(QUICK)
 
 def interval(done):
     """Return the 95 % interval of the macro AUC over patients."""
-    estimate = Bootstrap(resamples=300).statistic(
+    estimate = Bootstrap(resamples=200).statistic(
         lambda rows: macro_auc(done.codes[rows], done.probabilities[rows]), done.lesions.patients
     )
     return estimate.low, estimate.high
@@ -42,13 +42,13 @@ def test_planted_signals_are_found_in_every_fold():
 
 
 def test_many_features_without_signal_give_an_auc_of_a_half():
-    given = lesions(180, 800, told=0)
+    given = lesions(180, 600, told=0)
     low, high = interval(train(given, CONFIG))
     assert low < 0.5 < high
 
 
 def test_the_check_for_leaks_can_fail_selection_outside_the_folds_gives_more():
-    given = lesions(180, 800, told=0)
+    given = lesions(180, 600, told=0)
     best = SelectKBest(k=12).fit(given.values, codes_of(given)).get_support()
     leaking = replace(given, values=given.values[:, best], names=tuple(np.array(given.names)[best]))
     assert interval(train(leaking, CONFIG))[0] > 0.6
