@@ -150,7 +150,7 @@ class RankedSelector(SelectorMixin, BaseEstimator):
             raise InputError(
                 f"The selection is empty: {none}",
                 attribute=type(self).__name__,
-                remedy="Give other features, or another selection",
+                remedy="Give other features, another selection, or with stability a lower threshold",
             )
         self.order_ = order[: self.limit_]
         return self
