@@ -6,7 +6,7 @@ DEMO := demo
 STUDY ?=
 SEED ?= 0
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-phantom benchmark-radiomics clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics clean
 
 setup: $(VENV)/ready
 
@@ -52,6 +52,9 @@ benchmark-phantom: setup
 	$(RUN) -m benchmarks.phantom_realism
 	$(RUN) -m benchmarks.phantom_pipeline
 	$(RUN) -m benchmarks.phantom_speed
+
+benchmark-classification: setup
+	$(RUN) -m benchmarks.classification
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE, __version__
+from fdglung.cli_classify import add_classify, add_train_classifier
 from fdglung.cli_delta import add_delta
 from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
@@ -66,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     add_delta(commands)
     add_harmonise(commands)
     add_evaluate(commands)
+    add_train_classifier(commands)
+    add_classify(commands)
     add_statistics(commands)
     return parser
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 
 class FdglungError(Exception):
     """Base of every error that a user can mend.
@@ -26,6 +29,11 @@ class FdglungError(Exception):
         self.remedy = remedy
         where = "; ".join(part for part in (series, attribute) if part)
         super().__init__(f"{where + ': ' if where else ''}{problem}. {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error come back from a worker process."""
+        more: dict[str, Any] = {"remedy": self.remedy, "series": self.series, "attribute": self.attribute}
+        return partial(type(self), **more), (self.problem,)
 
     @property
     def kind(self) -> str:
@@ -147,6 +155,54 @@ class NoThoraxError(InputError):
 
 class LungWeightsError(InputError):
     """Weights for lungmask that are not there or do not fit."""
+
+
+class FeatureTableError(InputError):
+    """A table of features that cannot be read, or with rows or columns that cannot be used."""
+
+
+class LabelTableError(InputError):
+    """A table of classes that cannot be read, or that does not fit the lesions."""
+
+
+class UnknownLesionClassError(InputError):
+    """A label that is none of the classes that the configuration names."""
+
+
+class TooFewCasesError(InputError):
+    """A class with fewer lesions or patients than folds, or too few lesions to select features."""
+
+
+class SharedPatientError(InputError):
+    """A patient in training and test at once."""
+
+
+class DuplicatedLesionError(InputError):
+    """Lesions of two patients with the same values: one patient under two names."""
+
+
+class UnusableFeaturesError(InputError):
+    """Features of which none varies or has a value."""
+
+
+class SettingsMismatchError(InputError):
+    """Features of other radiomics settings than those that they are put together with."""
+
+
+class MissingFeaturesError(InputError):
+    """A table without features that a model needs."""
+
+
+class ModelFileError(InputError):
+    """A file that is no classifier of this program, or is not whole."""
+
+
+class UntrustedModelError(ModelFileError):
+    """A model file with code or types that no classifier of this program holds."""
+
+
+class ModelMismatchError(ModelFileError):
+    """A classifier of another format or program version, or whose parts do not fit each other."""
 
 
 class ParameterError(InputError):

@@ -24,19 +24,21 @@ LEVELS = [
     },
     {"lesions"},
     {"radiomics"},
+    {"classification"},
     {"findings"},
     {"pipeline"},
     {"segmentation_files"},
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics"},
+    {"cli_classify", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics"},
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"evaluation": {"errors", "files", "image_files", "leaks"}, "phantom": {"errors", "files"}}
 FACES = {
     "cli",
+    "cli_classify",
     "cli_delta",
     "cli_evaluate",
     "cli_harmonise",

@@ -1,0 +1,133 @@
+"""A trained classifier: all that prediction needs, and what it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdglung.classification.config import ClassifierConfig
+from fdglung.classification.nested import Fitted, probabilities
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+UNDETERMINED = "undetermined"
+"""Said in place of a class where a case is unlike the training cases."""
+
+
+@dataclass(frozen=True)
+class ClassifierModel:
+    """A trained classifier.
+
+    Attributes
+    ----------
+    classes
+        Names, in the order of probabilities.
+    names
+        Of all features that it was offered.
+    selected
+        Of the features that it uses, in the order of `training`.
+    ranked
+        The same, the best first.
+    medians, centre, scale
+        (selected,) what a missing value is replaced by, what is taken off, and what it is then divided by.
+    estimator
+        scikit-learn model of the selected features.
+    calibrator
+        scikit-learn calibration of its scores; None for the model's own probabilities.
+    training
+        (lesions, selected) training lesions, scaled.
+    codes
+        (lesions,) their classes.
+    usual, unlike
+        `usual_distance` of the training lesions, and (lesions,) how unlike each was when it was left out.
+    settings
+        `RadiomicsSettings.digest` of the features; None where it is not known.
+    config
+        What it was trained with.
+    chosen
+        Parameters that the inner folds decided for.
+    summary
+        Counts of the training data: lesions, patients, classes, centres.
+    versions
+        Package to version.
+
+    """
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...] = field(repr=False)
+    selected: tuple[str, ...] = field(repr=False)
+    ranked: tuple[str, ...] = field(repr=False)
+    medians: Array = field(repr=False)
+    centre: Array = field(repr=False)
+    scale: Array = field(repr=False)
+    estimator: Any = field(repr=False)
+    calibrator: Any = field(repr=False)
+    training: Array = field(repr=False)
+    codes: Indices = field(repr=False)
+    usual: float
+    unlike: Array = field(repr=False)
+    settings: str | None
+    config: ClassifierConfig = field(repr=False)
+    chosen: dict[str, Any]
+    summary: dict[str, Any]
+    versions: dict[str, str]
+
+    def prepared(self, values: Array) -> Array:
+        """Return selected features (lesions, selected), imputed and scaled."""
+        filled: Array = np.where(np.isnan(values), self.medians, values)
+        return (filled - self.centre) / self.scale
+
+    def probabilities(self, prepared: Array) -> Array:
+        """Return (lesions, classes) of prepared features."""
+        return probabilities(self.estimator, self.calibrator, prepared, method=self.config.calibration)
+
+
+def undetermined(config: ClassifierConfig, as_far: Array, missing: Array) -> NDArray[np.bool_]:
+    """Tell which cases are left undetermined: those as far as few training cases, and those that lack too much.
+
+    Parameters
+    ----------
+    config
+        Has the rule.
+    as_far
+        (cases,) `fdglung.classification.likeness.share_as_far`.
+    missing
+        (cases,) share of the model's features that were imputed.
+
+    """
+    far: NDArray[np.bool_] = as_far <= config.undetermined.share
+    return far | (missing > config.undetermined.most_missing)
+
+
+def compact(fitted: Fitted, names: tuple[str, ...], values: Array) -> dict[str, Any]:
+    """Return the fields of a `ClassifierModel` that a fitted training part decides.
+
+    Parameters
+    ----------
+    fitted
+        Of the whole training data.
+    names
+        Of the features.
+    values
+        (lesions, features) raw, as it was fitted on.
+
+    """
+    columns = np.array(fitted.columns)
+    imputer, scaler = fitted.preparation["impute"], fitted.preparation["scale"]
+    middle = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
+    return {
+        "names": names,
+        "selected": tuple(names[column] for column in fitted.columns),
+        "ranked": tuple(names[column] for column in fitted.ranked),
+        "medians": np.asarray(imputer.statistics_, dtype=np.float64)[columns],
+        "centre": np.asarray(middle, dtype=np.float64)[columns],
+        "scale": np.asarray(scaler.scale_, dtype=np.float64)[columns],
+        "estimator": fitted.estimator,
+        "calibrator": fitted.calibrator,
+        "training": np.asarray(fitted.preparation.transform(values), dtype=np.float64),
+        "chosen": fitted.chosen,
+    }

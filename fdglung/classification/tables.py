@@ -1,0 +1,243 @@
+"""Tables of features and of classes, checked and put together: a row a lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
+from fdglung.classification.config import FEATURE_PREFIXES, ClassifierConfig
+from fdglung.classification.joining import KEYS, join
+from fdglung.errors import FeatureTableError, LabelTableError, SettingsMismatchError
+from fdglung.radiomics.settings import from_yaml
+from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+ALIASES = {"patient_id": "patient", "lesion_class": "class", "center": "centre", "split": "set", "study": "case"}
+"""Other names that columns may have, as the synthetic cohorts' tables do."""
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """Features of lesions, and what is known of each.
+
+    Attributes
+    ----------
+    names
+        Of the features.
+    values
+        (lesions, features); NaN where there is none.
+    keys
+        Column of `KEYS` to its text a lesion; only those that the tables have.
+    patients, centres
+        (lesions,) texts; empty centres are not known.
+    labels
+        (lesions,) class of each; empty where there are no labels.
+    rows
+        (lesions,) row in the table of features, from 0.
+    settings
+        `RadiomicsSettings.digest` of the features; None where no settings lie beside the table.
+    cautions
+        What to know.
+
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float64] = field(repr=False)
+    keys: dict[str, tuple[str, ...]] = field(repr=False)
+    patients: tuple[str, ...] = field(repr=False)
+    centres: tuple[str, ...] = field(repr=False)
+    labels: tuple[str, ...] = field(repr=False)
+    rows: tuple[int, ...] = field(repr=False)
+    settings: str | None = None
+    cautions: tuple[Caution, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATURE_PREFIXES) -> Lesions:
+    """Read one or several tables of features.
+
+    Parameters
+    ----------
+    paths
+        CSV or Parquet of `fdglung radiomics`, with its settings beside it where there are some. ``NAME=PATH`` names
+        the case of all rows (column ``case``). Further columns of `KEYS` and ``centre`` are taken over.
+    prefixes
+        How the names of features begin; other columns are no features.
+
+    Raises
+    ------
+    FeatureTableError
+        A table cannot be read, has no feature, names a lesion twice, or holds values that are no numbers.
+    SettingsMismatchError
+        The tables were computed with different settings.
+
+    """
+    import pandas as pd
+
+    tables = [_read_features(str(one)) for one in paths]
+    settings, cautions = _one_settings([(path, digest) for path, _, digest in tables])
+    table = pd.concat([found for _, found, _ in tables], ignore_index=True)
+    names = [str(name) for name in table.columns if str(name).startswith(tuple(prefixes))]
+    if not names:
+        raise FeatureTableError(
+            f"No column begins with {some(prefixes)}; the columns are {some(table.columns)}",
+            attribute="FEATURES",
+            remedy="Give a table of `fdglung radiomics`, or name the beginnings under `features` in the configuration",
+        )
+    keys = {name: _texts(table[name]) for name in KEYS if name in table.columns}
+    _check_keys(keys, len(table))
+    values = np.column_stack([_numbers(table[name], name) for name in names])
+    statuses = _texts(table["status"]) if "status" in table.columns else ()
+    bad = [row for row, status in enumerate(statuses) if status != OK]
+    if bad:
+        cautions.append(
+            Caution(
+                CautionKind.FAILED_LESIONS,
+                f"{rows_text(bad)}: the status is not {OK}, and some features may be missing. Missing values are "
+                "imputed from the training lesions; leave the rows out if most are missing.",
+            )
+        )
+    blank = ("",) * len(table)
+    centres = _texts(table["centre"]) if "centre" in table.columns else blank
+    return Lesions(
+        names=tuple(names),
+        values=values,
+        keys=keys,
+        patients=keys.get("patient", blank),
+        centres=centres,
+        labels=blank,
+        rows=tuple(range(len(table))),
+        settings=settings,
+        cautions=tuple(cautions),
+    )
+
+
+def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: ClassifierConfig) -> Lesions:
+    """Read tables of features and the classes of their lesions.
+
+    Parameters
+    ----------
+    paths
+        As in `read_lesions`.
+    labels
+        CSV with the columns ``class``, ``patient`` (unless the features have it), some of `KEYS`, and where known
+        ``centre`` and ``set``; `ALIASES` are understood.
+    config
+        Names the classes, the sets that are trained on, and the beginnings of features.
+
+    Returns
+    -------
+    Lesions
+        Those with a class, of the training set.
+
+    Raises
+    ------
+    LabelTableError
+        The table cannot be read, lacks a column or a value, names a lesion twice, or none of the lesions.
+    UnknownLesionClassError
+        A class is none of the configuration's.
+    SharedPatientError
+        A patient is in the training set and in another.
+    FeatureTableError, SettingsMismatchError
+        As in `read_lesions`.
+
+    """
+    return join(read_lesions(paths, prefixes=config.features), _read_labels(Path(labels)), config)
+
+
+def _read_features(given: str) -> tuple[str, pd.DataFrame, str | None]:
+    name, found, path = given.partition("=")
+    path = path if found and not Path(given).exists() else given
+    table = _read(Path(path), FeatureTableError, "FEATURES", "Give a table of `fdglung radiomics`")
+    if path != given:
+        table["case"] = name
+    if path.endswith(COLUMNS_SUFFIX) or table.empty:
+        raise FeatureTableError(
+            f"The table {path} has no lesion", attribute="FEATURES", remedy="Give a table with a row a lesion"
+        )
+    settings = Path(path).with_name(Path(path).stem + SETTINGS_SUFFIX)
+    return path, table, from_yaml(settings).digest if settings.is_file() else None
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    table = _read(path, LabelTableError, "--labels", "Give a CSV with the columns patient, lesion, class")
+    if "class" not in table.columns:
+        raise LabelTableError(
+            f"The table {path} has no column class; it has {some(table.columns)}",
+            attribute="--labels",
+            remedy="Name the column of the classes `class`",
+        )
+    return table.apply(lambda column: list(_texts(column)))
+
+
+def _read(path: Path, error: Any, attribute: str, remedy: str) -> pd.DataFrame:
+    import pandas as pd
+
+    # Keys are compared as they are written: 007 is not 7.
+    texts = dict.fromkeys((*KEYS, *ALIASES, "class", "centre", "set", "status", "warnings"), str)
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(path, dtype=texts, keep_default_na=True, float_precision="round_trip")
+    except (OSError, ValueError, ImportError) as problem:
+        raise error(f"The table {path} cannot be read ({problem})", attribute=attribute, remedy=remedy) from problem
+    return table.rename(columns={a: name for a, name in ALIASES.items() if name not in table.columns})
+
+
+def _one_settings(found: Sequence[tuple[str, str | None]]) -> tuple[str | None, list[Caution]]:
+    digests = list(dict.fromkeys(digest for _, digest in found if digest))
+    if len(digests) > 1:
+        one, other = (next(path for path, digest in found if digest == wanted) for wanted in digests[:2])
+        raise SettingsMismatchError(
+            f"The tables {one} and {other} were computed with different settings",
+            attribute="FEATURES",
+            remedy="Compute all with one file: `fdglung radiomics --settings`",
+        )
+    unknown = [path for path, digest in found if digest is None]
+    if not unknown:
+        return digests[0], []
+    text = f"No settings lie beside {some(unknown)} (*{SETTINGS_SUFFIX}): nobody can check that features fit the model."
+    return (digests[0] if digests else None), [Caution(CautionKind.UNKNOWN_SETTINGS, text)]
+
+
+def _texts(column: pd.Series) -> tuple[str, ...]:
+    return tuple("" if value is None or value != value else str(value).strip() for value in column.tolist())
+
+
+def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    bad = np.flatnonzero((numbers.isna() & column.notna()) | np.isinf(numbers.astype(float)))
+    if len(bad) or pd.api.types.is_bool_dtype(column):
+        raise FeatureTableError(
+            f"{rows_text(bad.tolist())} of column {name} hold no finite number",
+            attribute=name,
+            remedy="Leave the cells empty where a feature is not defined, or leave the column out",
+        )
+    return np.asarray(numbers, dtype=np.float64)
+
+
+def _check_keys(keys: dict[str, tuple[str, ...]], count: int) -> None:
+    uid = keys.get("tracking_uid", ())
+    rows = uid if uid and all(uid) else list(zip(*keys.values(), strict=True))
+    first: dict[Any, int] = {}
+    twice = [row for row, key in enumerate(rows) if first.setdefault(key, row) != row]
+    if twice or not rows:
+        what = f"{rows_text(twice)} name a lesion that is there before" if twice else f"{count} rows name no lesion"
+        raise FeatureTableError(
+            what,
+            attribute=", ".join(keys) or "FEATURES",
+            remedy="Tell lesions apart by the columns patient, case and lesion, or by tracking_uid",
+        )

@@ -1,0 +1,280 @@
+"""Training by nested cross-validation: out-of-fold predictions of every lesion, and a model of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fdglung.classification.cautions import Caution
+from fdglung.classification.config import ClassifierConfig
+from fdglung.classification.data_check import check_data
+from fdglung.classification.estimators import check_model
+from fdglung.classification.folds import Split, patient_folds
+from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
+from fdglung.classification.models import ClassifierModel, compact
+from fdglung.classification.nested import Fitted, fit
+from fdglung.classification.tables import Lesions
+from fdglung.errors import LabelTableError, TooFewCasesError, UnknownLesionClassError
+from fdglung.radiomics.checks import require, whole
+from fdglung.radiomics.naming import versions as radiomics_versions
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class FoldRecord:
+    """What one outer fold learned.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    train_lesions, train_patients, test_lesions, test_patients
+        Counts.
+    limit
+        Most features that could be kept: a tenth of the training lesions, or what was asked.
+    selected
+        Names, the best first.
+    chosen
+        Parameters that the inner folds decided for.
+    score
+        Of these, in the inner folds.
+
+    """
+
+    number: int
+    train_lesions: int
+    train_patients: int
+    test_lesions: int
+    test_patients: int
+    limit: int
+    selected: tuple[str, ...] = field(repr=False)
+    chosen: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model and what the outer folds say of it.
+
+    Attributes
+    ----------
+    model
+        Of all lesions.
+    lesions
+        What was trained on.
+    codes
+        (lesions,) place of each class in the model's.
+    fold
+        (lesions,) outer fold, from 1, in which each was tested.
+    probabilities
+        (lesions, classes) by the model that had not seen the lesion's patient.
+    as_far
+        (lesions,) `share_as_far` among lesions of the other folds.
+    missing
+        (lesions,) share of the features of the model which tested a lesion that it lacks.
+    folds
+        What each outer fold learned.
+    cautions
+        What to know.
+
+    """
+
+    model: ClassifierModel
+    lesions: Lesions = field(repr=False)
+    codes: Indices = field(repr=False)
+    fold: Indices = field(repr=False)
+    probabilities: Array = field(repr=False)
+    as_far: Array = field(repr=False)
+    missing: Array = field(repr=False)
+    folds: tuple[FoldRecord, ...]
+    cautions: tuple[Caution, ...]
+
+
+def train(
+    lesions: Lesions, config: ClassifierConfig | None = None, *, workers: int = 1, progress: Progress | None = None
+) -> Training:
+    """Train and test a classifier by nested cross-validation over patients.
+
+    Parameters
+    ----------
+    lesions
+        With patients and classes, as `fdglung.classification.read_labelled` gives them.
+    config
+        All that decides the training.
+    workers
+        Processes. The result is the same for any number.
+    progress
+        Called with a text and the fraction done.
+
+    Raises
+    ------
+    ParameterError
+        The model has no parameter of that name, or `workers` is below 1.
+    LabelTableError
+        A lesion has no class or no patient.
+    UnknownLesionClassError
+        A class is none of the configuration's.
+    TooFewCasesError
+        A class has fewer patients than folds, or there is one class only.
+    UnusableFeaturesError, DuplicatedLesionError
+        As `fdglung.classification.data_check.check_data` has them.
+    InputError
+        In some fold no feature is left.
+
+    """
+    config = config or ClassifierConfig()
+    require(whole(workers), "workers", "The number is no whole number above 0", "Give 1 or more")
+    check_model(config)
+    classes, codes = _classes(lesions, config)
+    cautions = check_data(lesions)
+    splits, more = patient_folds(
+        codes,
+        lesions.patients,
+        lesions.centres,
+        classes=classes,
+        folds=config.validation.outer_folds,
+        seed=config.seed,
+        attribute="validation.outer_folds",
+    )
+    every = np.arange(len(lesions))
+    parts = [*splits, (every, every[:0])]
+    done: list[_Part] = []
+    tell = progress or (lambda text, fraction: None)
+    for part in _run(lesions, codes, classes, config, parts, workers):
+        done.append(part)
+        tell("training", len(done) / len(parts))
+    tested, final = done[:-1], done[-1]
+    fold = np.zeros(len(lesions), dtype=np.intp)
+    found = np.zeros((len(lesions), len(classes)))
+    unlike, missing = np.zeros(len(lesions)), np.zeros(len(lesions))
+    for number, ((_, test), one) in enumerate(zip(splits, tested, strict=True), 1):
+        fold[test], found[test], unlike[test] = number, one.probabilities, one.unlike
+        missing[test] = np.isnan(lesions.values[test][:, list(one.fitted.columns)]).mean(axis=1)
+    as_far = np.zeros(len(lesions))
+    for number in range(1, len(splits) + 1):
+        as_far[fold == number] = share_as_far(unlike[fold == number], unlike[fold != number])
+    model = ClassifierModel(
+        classes=classes,
+        **compact(final.fitted, lesions.names, lesions.values),
+        codes=codes,
+        usual=final.usual,
+        unlike=unlike,
+        settings=lesions.settings,
+        config=config,
+        summary=_summary(lesions),
+        versions=_versions(),
+    )
+    records = tuple(
+        _record(number, split, one, lesions) for number, (split, one) in enumerate(zip(splits, tested, strict=True), 1)
+    )
+    told = (*lesions.cautions, *cautions, *more)
+    return Training(model, lesions, codes, fold, found, as_far, missing, records, told)
+
+
+@dataclass(frozen=True)
+class _Part:
+    fitted: Fitted
+    usual: float
+    probabilities: Array
+    unlike: Array
+
+
+def _classes(lesions: Lesions, config: ClassifierConfig) -> tuple[tuple[str, ...], Indices]:
+    for texts, name in ((lesions.labels, "class"), (lesions.patients, "patient")):
+        bare = [row for row, text in zip(lesions.rows, texts, strict=True) if not text]
+        if bare:
+            raise LabelTableError(
+                f"{len(bare)} lesions have no {name}, the first in row {bare[0] + 1}",
+                attribute=name,
+                remedy="Fill it in, or leave the rows out",
+            )
+    classes = config.classes or tuple(sorted(set(lesions.labels)))
+    unknown = sorted(set(lesions.labels) - set(classes))
+    if unknown:
+        raise UnknownLesionClassError(
+            f"There are lesions of the class {', '.join(unknown)}",
+            attribute="class",
+            remedy=f"Write one of {', '.join(classes)}, or name it under `classes` in the configuration",
+        )
+    if len(classes) < 2:
+        raise TooFewCasesError(
+            f"There is one class only: {', '.join(classes)}", attribute="class", remedy="Give two or more"
+        )
+    return classes, np.array([classes.index(label) for label in lesions.labels], dtype=np.intp)
+
+
+def _run(
+    lesions: Lesions,
+    codes: Indices,
+    classes: Sequence[str],
+    config: ClassifierConfig,
+    parts: Sequence[Split],
+    workers: int,
+) -> Iterator[_Part]:
+    from joblib import Parallel, delayed  # type: ignore[import-untyped]
+
+    tasks = (delayed(_part)(lesions, codes, classes, config, split) for split in parts)
+    found: Iterator[_Part] = Parallel(n_jobs=min(workers, len(parts)), return_as="generator")(tasks)
+    return found
+
+
+def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: ClassifierConfig, split: Split) -> _Part:
+    train, test = split
+    whose, where = np.asarray(lesions.patients), np.asarray(lesions.centres)
+    fitted = fit(
+        lesions.values[train],
+        codes[train],
+        whose[train].tolist(),
+        where[train].tolist(),
+        classes=classes,
+        config=config,
+    )
+    inside = np.asarray(fitted.preparation.transform(lesions.values[train]), dtype=np.float64)
+    neighbours = config.undetermined.neighbours
+    usual = usual_distance(inside, whose[train], neighbours=neighbours)
+    if not len(test):
+        return _Part(fitted, usual, np.zeros((0, len(classes))), np.zeros(0))
+    outside = np.asarray(fitted.preparation.transform(lesions.values[test]), dtype=np.float64)
+    unlike, _ = unlikeness(outside, inside, usual=usual, neighbours=neighbours)
+    return _Part(fitted, usual, fitted.probabilities(lesions.values[test]), unlike)
+
+
+def _record(number: int, split: Split, part: _Part, lesions: Lesions) -> FoldRecord:
+    train, test = ([lesions.patients[row] for row in rows] for rows in split)
+    fitted = part.fitted
+    return FoldRecord(
+        number=number,
+        train_lesions=len(train),
+        train_patients=len(set(train)),
+        test_lesions=len(test),
+        test_patients=len(set(test)),
+        limit=fitted.limit,
+        selected=tuple(lesions.names[column] for column in fitted.ranked),
+        chosen=fitted.chosen,
+        score=max(score for _, score in fitted.scores),
+    )
+
+
+def _summary(lesions: Lesions) -> dict[str, Any]:
+    return {
+        "lesions": len(lesions),
+        "patients": len(set(lesions.patients)),
+        "features": len(lesions.names),
+        "classes": dict(sorted(Counter(lesions.labels).items())),
+        "centres": dict(sorted(Counter(lesions.centres).items())),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    own = {name: version(name) for name in ("scikit-learn", "skops", "scipy")}
+    return radiomics_versions() | own

@@ -1,0 +1,178 @@
+"""The commands `fdglung train-classifier` and `fdglung classify`: classes of lesions from their features."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fdglung import RESEARCH_NOTICE
+from fdglung.cli_progress import ProgressBar
+from fdglung.errors import OutputExistsError, ParameterError
+
+if TYPE_CHECKING:
+    from fdglung.classification.models import ClassifierModel
+    from fdglung.classification.prediction import Classified
+    from fdglung.classification.training import Training
+
+_FEATURES = (
+    "features.csv or .parquet, a row a lesion, its settings beside it; NAME=TABLE names the case of all its rows"
+)
+
+
+def add_train_classifier(commands: Any) -> None:
+    """Add the command `train-classifier` to a parser's commands."""
+    command = commands.add_parser(
+        "train-classifier",
+        help="train a classifier of lesions from their features, by nested cross-validation",
+        description="Train and test by nested cross-validation over patients, and write the model, the out-of-fold "
+        f"predictions, what was selected in each fold, and a report. {RESEARCH_NOTICE}",
+    )
+    command.add_argument("features", nargs="+", metavar="[CASE=]FEATURES", help=_FEATURES)
+    command.add_argument(
+        "--labels",
+        type=Path,
+        required=True,
+        metavar="LABELS.csv",
+        help="columns class, patient, lesion or tracking_uid, and where known centre and set",
+    )
+    command.add_argument("--config", type=Path, metavar="YAML", help="all that decides the training")
+    command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model.skops; reports lie beside it")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    _add_common(command)
+    command.set_defaults(run=_train)
+
+
+def add_classify(commands: Any) -> None:
+    """Add the command `classify` to a parser's commands."""
+    command = commands.add_parser(
+        "classify",
+        help="classify lesions by their features with a trained model",
+        description="Write class, probabilities, likeness to the training cases and the classes of the nearest of them "
+        f"for each lesion. A lesion unlike the training cases is left undetermined. {RESEARCH_NOTICE}",
+    )
+    command.add_argument("features", nargs="+", metavar="[CASE=]FEATURES", help=_FEATURES)
+    command.add_argument("--model", type=Path, required=True, metavar="MODEL", help="model.skops of train-classifier")
+    command.add_argument("--out", type=Path, required=True, metavar="OUT.csv", help="a row a lesion")
+    command.add_argument("--shap", action="store_true", help="write how each feature moved the probabilities")
+    _add_common(command)
+    command.set_defaults(run=_classify)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    command.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+
+
+def _train(options: argparse.Namespace) -> dict[str, object]:
+    from fdglung.classification import ClassifierConfig, from_yaml, read_labelled
+    from fdglung.files import write_files
+
+    suffixes = (".predictions.csv", ".selected.csv", ".report.json", ".report.md")
+    _check_output(options, ".skops", suffixes)
+    config = from_yaml(options.config) if options.config else ClassifierConfig()
+    with ProgressBar() as tell:
+        tell("reading", 0.0)
+        lesions = read_labelled(options.features, options.labels, config)
+        from fdglung.classification.model_file import model_bytes
+        from fdglung.classification.training import train
+        from fdglung.classification.training_report import (
+            predictions_csv,
+            report_document,
+            report_json,
+            report_markdown,
+            selected_csv,
+        )
+
+        done = train(lesions, config, workers=options.workers, progress=tell)
+        made = (predictions_csv, selected_csv, report_json, report_markdown)
+        contents = {
+            _beside(options.out, suffix): write(done).encode() for suffix, write in zip(suffixes, made, strict=True)
+        }
+        # The model last: where it is, all is whole.
+        contents[options.out] = model_bytes(done.model)
+        write_files(contents)
+    if not options.json:
+        _print_training(done, options.out)
+    return {
+        "notice": RESEARCH_NOTICE,
+        "files": {path.name: str(path) for path in contents},
+        "report": report_document(done),
+    }
+
+
+def _print_training(done: Training, out: Path) -> None:
+    from fdglung.classification.training_report import report_document
+
+    found = report_document(done)
+    outside = found["out_of_fold"]
+    print(f"{len(done.lesions)} lesions of {done.model.summary['patients']} patients, {len(done.folds)} outer folds")
+    print(f"out of fold: macro AUC {outside['macro_auc']:.3f}, accuracy {outside['accuracy']:.3f}")
+    for name, area in outside["auc"].items():
+        print(f"  {name}: AUC {area:.3f} against the rest")
+    print(f"undetermined: {outside['undetermined']} of {outside['lesions']}")
+    print(f"features of the model: {len(done.model.selected)}")
+    for caution in done.cautions:
+        print(f"warning: {caution}")
+    print(f"written to {out}. {RESEARCH_NOTICE}")
+
+
+def _classify(options: argparse.Namespace) -> dict[str, object]:
+    import hashlib
+
+    suffixes = (".about.json", *([".shap.csv"] if options.shap else []))
+    _check_output(options, ".csv", suffixes)
+    with ProgressBar() as tell:
+        tell("reading", 0.0)
+        from fdglung.classification import read_lesions
+        from fdglung.classification.model_file import load_model
+        from fdglung.classification.prediction import classify
+        from fdglung.classification.prediction_report import about_document, about_json, classified_csv, shap_csv
+        from fdglung.files import write_files
+
+        model = load_model(options.model)
+        lesions = read_lesions(options.features, prefixes=model.config.features)
+        tell("classifying", 0.3)
+        found = classify(model, lesions)
+        about = about_document(model, found, model_sha256=hashlib.sha256(options.model.read_bytes()).hexdigest())
+        contents = {_beside(options.out, ".about.json"): about_json(about).encode()}
+        if options.shap:
+            tell("explaining", 0.5)
+            from fdglung.classification.explanation import shap_values
+
+            values, base = shap_values(model, found.prepared)
+            contents[_beside(options.out, ".shap.csv")] = shap_csv(model, found, values, base).encode()
+        contents[options.out] = classified_csv(model, found).encode()
+        write_files(contents)
+    if not options.json:
+        _print_classified(model, found, options.out)
+    return {"notice": RESEARCH_NOTICE, "files": {path.name: str(path) for path in contents}, "about": about}
+
+
+def _print_classified(model: ClassifierModel, found: Classified, out: Path) -> None:
+    from collections import Counter
+
+    for name, count in Counter(found.classes).most_common():
+        print(f"{count} {name}")
+    print(f"by a model of {model.summary['lesions']} lesions of {model.summary['patients']} patients")
+    for caution in found.cautions:
+        print(f"warning: {caution}")
+    print(f"written to {out}. {RESEARCH_NOTICE}")
+
+
+def _check_output(options: argparse.Namespace, suffix: str, others: tuple[str, ...]) -> None:
+    if options.out.suffix != suffix:
+        raise ParameterError(
+            f"The name of the output {options.out.name} does not end in {suffix}",
+            attribute="--out",
+            remedy=f"Name it so, such as {'model' if suffix == '.skops' else 'classes'}{suffix}",
+        )
+    for path in (options.out, *(_beside(options.out, other) for other in others)):
+        if path.is_dir() or (path.exists() and not options.overwrite):
+            raise OutputExistsError(
+                f"The output {path} exists", attribute="--out", remedy="Name another file, or pass --overwrite"
+            )
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.stem + suffix)
