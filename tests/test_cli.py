@@ -29,9 +29,9 @@ def report(study, tmp_path_factory):
     return out
 
 
-def command(*arguments, **options):
+def command(*arguments, program=("-m", "fdglung"), **options):
     return subprocess.Popen(
-        [sys.executable, "-m", "fdglung", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,7 +121,12 @@ def test_an_impossible_parameter_is_refused_before_anything_is_read(arguments, t
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_run_leaves_nothing_behind(study, tmp_path, number):
-    running = command("analyze", study, tmp_path / "out")
+    # Writing takes a second, which a busy machine may miss: here it waits just before the output gets its name.
+    waiting = (
+        "import sys, time; from fdglung import cli, files; files._replace = lambda *a, **k: time.sleep(300); "
+        "sys.exit(cli.main(sys.argv[1:]))"
+    )
+    running = command("analyze", study, tmp_path / "out", program=["-c", waiting])
     deadline = time.monotonic() + 120
     while not any(tmp_path.iterdir()) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
