@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from fdglung.network.checkpoint import WEIGHTS_KEY, read_checkpoint, read_torch, write_onnx, write_torch
+from fdglung.network.checkpoint import read_checkpoint, read_weights, write_onnx, write_torch
 
 
 def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool = True) -> list[Path]:
@@ -17,7 +17,7 @@ def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool
     Parameters
     ----------
     source
-        A torch checkpoint.
+        A checkpoint of either kind.
     target
         Path without its ending.
     trained_on
@@ -29,7 +29,7 @@ def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool
 
     """
     checkpoint = read_checkpoint(source)
-    weights = read_torch(Path(source))[WEIGHTS_KEY]
+    weights = read_weights(Path(source))
     if half:
         weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     spec = dataclasses.replace(checkpoint.spec, trained_on=trained_on or checkpoint.spec.trained_on)
@@ -44,7 +44,7 @@ def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", help="torch checkpoint, such as OUT/checkpoints/model.pt")
+    parser.add_argument("source", help="checkpoint, such as OUT/checkpoints/model.pt, or an ONNX file that ships")
     parser.add_argument("target", help="path without ending, such as bundle/models/model_0")
     parser.add_argument("--trained_on", default="", help="what stands beside each result")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")

@@ -172,3 +172,14 @@ def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answe
         assert checkpoint.spec.trained_on == "noise"
         # Half precision keeps 11 bits of a weight.
         assert np.abs(open_predictor(checkpoint, backend).predict(image) - expected).max() < 0.05
+
+
+def test_a_torch_file_is_made_of_an_onnx_file_that_ships(dataset, tmp_path):
+    train(dataset=dataset, out=tmp_path, max_epochs=1)
+    source = str(tmp_path / "checkpoints" / "model.pt")
+    _, shipped = publish(source, str(tmp_path / "shipped"), trained_on="noise", half=False)
+    (made,) = publish(str(shipped), str(tmp_path / "made"), trained_on="", half=False, onnx=False)
+    before, after = (read_torch(path)["network"] for path in (tmp_path / "checkpoints" / "model.pt", made))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert read_checkpoint(made).spec.trained_on == "noise"
+    train(dataset=dataset, out=tmp_path / "tuned", max_epochs=1, pretrained=str(shipped))
