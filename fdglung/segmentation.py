@@ -47,7 +47,7 @@ class SegmentationSettings:
     probability
         Lowest probability of a lesion's voxels.
     min_suv
-        Lowest SUVbw of a network's lesion's voxels, in g/ml; 2.5 leaves the avid part of an outline.
+        Lowest SUVbw of the voxels of a network's lesion, in g/ml: 2.5 leaves the avid part of an outline.
 
     """
 

@@ -219,6 +219,8 @@ def lesions_of(
 ) -> tuple[sitk.Image, tuple[SegmentedLesion, ...]]:
     """Number the connected parts of what is as likely lesion as the settings ask, hottest first.
 
+    The smallest volume is that of a part before its voxels below `min_suv` are left out.
+
     Parameters
     ----------
     pet
@@ -239,15 +241,14 @@ def lesions_of(
     suv = sitk.GetArrayViewFromImage(pet)
     probability = sitk.GetArrayViewFromImage(result.probability)
     spread = None if result.spread is None else sitk.GetArrayViewFromImage(result.spread)
-    parts, _ = ndimage.label(
-        (probability >= settings.probability) & (suv >= settings.min_suv), structure=np.ones((3, 3, 3))
-    )
+    parts, _ = ndimage.label(probability >= settings.probability, structure=np.ones((3, 3, 3)))
     voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
     found = []
     for part, box in enumerate(ndimage.find_objects(parts), start=1):
-        voi = parts[box] == part
+        outline = parts[box] == part
+        voi = outline & (suv[box] >= settings.min_suv)
         # Less than a ten thousandth of a voxel below the smallest volume is that volume.
-        if voi.sum() * voxel_ml >= settings.min_volume_ml - 1e-4 * voxel_ml:
+        if voi.any() and outline.sum() * voxel_ml >= settings.min_volume_ml - 1e-4 * voxel_ml:
             found.append((float(suv[box][voi].max()), part, box, voi))
     found.sort(key=lambda item: (-item[0], item[1]))
     labels = np.zeros(parts.shape, np.uint16)

@@ -81,6 +81,10 @@ def test_the_coolest_voxel_of_a_lesion_can_be_bounded(network):
     whole, bounded = (found_in(study, network, min_suv=least)[1] > 0 for least in (0.0, 4.0))
     assert (bounded == (whole & (suv >= 4.0))).all()
     assert 0 < bounded.sum() < whole.sum()
+    hottest = suv[whole].max()
+    (lesion,) = found_in(study, network, min_suv=hottest)[0].lesions
+    assert lesion.voi_fraction == 1
+    assert not found_in(study, network, min_suv=1.01 * hottest)[0].lesions
 
 
 def crop_of(image, centre, side_mm, spacing_mm):
