@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fdglung.lungs import LungRegion
-from fdglung.lungs_classical import LEFT, RIGHT, box_around
+from fdglung.lungs import LEFT, RIGHT, LungRegion
+from fdglung.lungs.classical import box_around
 
 Mask = NDArray[np.bool_]
 

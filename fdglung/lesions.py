@@ -16,8 +16,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
-from fdglung.lungs import LungRegion
-from fdglung.lungs_classical import LEFT, RIGHT
+from fdglung.lungs import LEFT, RIGHT, LungRegion
 from fdglung.segmentation import SegmentedLesion
 from fdglung.suv_peak import suv_peak
 

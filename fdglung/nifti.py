@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from fdglung.errors import EmptyPetError, InvalidPixelError, NoOverlapError
+from fdglung.hounsfield import on_hounsfield_scale
 from fdglung.image_files import read_image
 from fdglung.study import Study
 
@@ -20,7 +21,7 @@ def read_study(pet: Path | str, ct: Path | str | None = None) -> Study:
     pet
         SUVbw in g/ml.
     ct
-        HU; None for a PET alone.
+        HU; None for a PET alone. Values stored 0 to 4095 are found out and corrected, which a warning says.
 
     Returns
     -------
@@ -46,7 +47,8 @@ def read_study(pet: Path | str, ct: Path | str | None = None) -> Study:
         return Study(pet_image, None)
     ct_image = read_finite(ct)
     _check_overlap(pet_image, ct_image, Path(pet).name, Path(ct).name)
-    return Study(pet_image, ct_image)
+    ct_image, notes = on_hounsfield_scale(ct_image)
+    return Study(pet_image, ct_image, warnings=notes)
 
 
 def read_finite(path: Path | str) -> sitk.Image:

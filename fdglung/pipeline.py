@@ -109,7 +109,7 @@ def analyze(study: Study, settings: Settings | None = None, *, progress: Progres
 
 
 def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = None) -> LungRegion | None:
-    """Find the lungs of the study's CT; None where the settings ask for no lung region.
+    """Find the lungs of the study's CT, in a box that holds avid tissue at them; None where no region is asked for.
 
     Raises
     ------
@@ -119,15 +119,16 @@ def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = 
         If the CT shows no lungs and the method cannot do without them; a network then searches the whole PET.
 
     """
-    _require_pet(study)
+    pet = _require_pet(study)
     if settings.segmentation.region == "all" or study.ct is None:
         return None
     try:
-        return lungs.segment(study.ct, weights=settings.lung_weights, margin_mm=settings.margin_mm, progress=progress)
+        region = lungs.segment(study.ct, weights=settings.lung_weights, margin_mm=settings.margin_mm, progress=progress)
     except NoThoraxError:
         if settings.segmentation.method == "network":
             return None
         raise
+    return lungs.holding_avid_tissue(region, pet, avid_suv=min(lungs.AVID_SUV, settings.segmentation.seed_suv))
 
 
 def find_lesions(

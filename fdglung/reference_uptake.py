@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from fdglung.anatomy import Mask, Thorax
-from fdglung.lungs_classical import LEFT, RIGHT
+from fdglung.lungs import LEFT, RIGHT
 
 _LIVER_SPHERE_MM = 15.0
 _BLOOD_POOL_SPHERE_MM = 8.0

@@ -76,8 +76,8 @@ def segment_files(
     tell("lungs", 0.05)
     lungs = find_lungs(study, chosen, progress=lambda text, fraction: tell(text, 0.05 + 0.35 * fraction))
     found = find_lesions(study, lungs, chosen, progress=lambda text, fraction: tell(text, 0.4 + 0.55 * fraction))
-    if lungs is not None:
-        found = dataclasses.replace(found, warnings=tuple(dict.fromkeys((*lungs.warnings, *found.warnings))))
+    warnings = (*study.warnings, *(lungs.warnings if lungs is not None else ()), *found.warnings)
+    found = dataclasses.replace(found, warnings=tuple(dict.fromkeys(warnings)))
     _write(found.labels, outputs[0])
     if found.probability is not None and probability_out is not None:
         _write(found.probability, outputs[1])

@@ -23,6 +23,7 @@ from fdglung.dicom.selection import Selection, choose
 from fdglung.dicom.series import SeriesVerdict, group
 from fdglung.dicom.suv import SuvRecord
 from fdglung.files import write_nifti_image, written_together
+from fdglung.hounsfield import on_hounsfield_scale
 
 Progress = Callable[[str, float], None]
 
@@ -109,6 +110,8 @@ def load(
             if any(selection.ct.grid.shear):
                 ct = straightened(ct, selection.ct.grid, background=pixels.AIR_HU)
                 warnings.append(_tilt_note(selection.ct))
+            ct, notes = on_hounsfield_scale(ct)
+            warnings += notes
     return Study(
         pet=pet,
         ct=ct,

@@ -10,9 +10,10 @@ LEVELS = [
     {"errors", "files", "image_files"},
     {"leaks"},
     {"dicom"},
+    {"hounsfield"},
     {"study"},
     {"nifti"},
-    {"lungs", "lungs_classical", "network"},
+    {"lungs", "network"},
     {
         "anatomy",
         "basins",
@@ -31,7 +32,7 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_classify", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics"},
+    {"cli_classify", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics", "cli_weights"},
     {"cli"},
     {"__main__"},
 ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -53,19 +56,40 @@ def open_predictor(checkpoint: Checkpoint, backend: Backend = "auto") -> Predict
         The weights do not fit the architecture that the checkpoint names.
 
     """
+    check_backend(backend)
+    chosen = choose_backend(checkpoint) if backend == "auto" else backend
+    with missing_software_said(chosen):
+        if chosen == "torch":
+            return Predictor(checkpoint, chosen, _torch(checkpoint))
+        opener = {"onnxruntime": open_onnxruntime, "openvino": open_openvino}[chosen]
+        return Predictor(checkpoint, chosen, opener(as_onnx(checkpoint)))
+
+
+def check_backend(backend: str) -> None:
+    """Refuse what is no backend.
+
+    Raises
+    ------
+    ParameterError
+        There is no such backend.
+
+    """
     if backend not in BACKENDS:
         raise ParameterError(
             f"{backend!r} is no backend",
             attribute="backend",
             remedy=f"Choose {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}",
         )
-    chosen = choose_backend(checkpoint) if backend == "auto" else backend
-    openers = {"torch": _torch, "onnxruntime": _onnxruntime, "openvino": _openvino}
+
+
+@contextmanager
+def missing_software_said(backend: str) -> Iterator[None]:
+    """Turn an ImportError inside the block into a BackendError that names the backend."""
     try:
-        return Predictor(checkpoint, chosen, openers[chosen](checkpoint))
+        yield
     except ImportError as error:
         raise BackendError(
-            f"{chosen} is not installed ({error})",
+            f"{backend} is not installed ({error})",
             attribute="backend",
             remedy="Install fdglung[network], or choose another backend",
         ) from error
@@ -73,10 +97,21 @@ def open_predictor(checkpoint: Checkpoint, backend: Backend = "auto") -> Predict
 
 def choose_backend(checkpoint: Checkpoint) -> str:
     """Return the fastest backend that this machine has for a checkpoint."""
+    return fastest_backend(must_export=checkpoint.path.suffix == ".pt")
+
+
+def fastest_backend(*, must_export: bool) -> str:
+    """Return the fastest backend that this machine has.
+
+    Parameters
+    ----------
+    must_export
+        Whether the network is one of torch, which becomes ONNX by way of the package onnx.
+
+    """
     if _has_gpu():
         return "torch"
-    # A checkpoint of torch becomes ONNX by way of the package onnx.
-    if checkpoint.path.suffix != ".pt" or importlib.util.find_spec("onnx"):
+    if not must_export or importlib.util.find_spec("onnx"):
         for name in ("openvino", "onnxruntime"):
             if importlib.util.find_spec(name):
                 return name
@@ -103,20 +138,22 @@ def _torch(checkpoint: Checkpoint) -> Predict:
     return predict
 
 
-def _onnxruntime(checkpoint: Checkpoint) -> Predict:
+def open_onnxruntime(path: Path) -> Predict:
+    """Open an ONNX file in ONNX Runtime, on the CPU; its input is called `INPUT`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(as_onnx(checkpoint)), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda batch: np.asarray(session.run(None, {INPUT: batch})[0], np.float32)
 
 
-def _openvino(checkpoint: Checkpoint) -> Predict:
+def open_openvino(path: Path) -> Predict:
+    """Open an ONNX file in OpenVINO, on the CPU in single precision."""
     import openvino
 
     core = openvino.Core()
-    model = core.read_model(str(as_onnx(checkpoint)))
+    model = core.read_model(str(path))
     compiled: dict[tuple[int, ...], Any] = {}
 
     def predict(batch: NDArray[np.float32]) -> NDArray[np.float32]:

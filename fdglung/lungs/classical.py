@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.errors import NoThoraxError
+from fdglung.lungs.labels import LEFT, RIGHT
 
 Mask = NDArray[np.bool_]
-
-RIGHT, LEFT = 1, 2
-"""Labels of the lungs, as lungmask's R231 has them."""
 
 _WORKING_SPACING_MM = 2.5
 _BODY_HU = -500.0

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
 from fdglung.errors import LungWeightsError, NoThoraxError, ParameterError
-from fdglung.lungs import R231_FILE, bounding_box_mm, cached_weights, segment
-from fdglung.lungs_classical import LEFT, RIGHT
+from fdglung.lungs import LEFT, R231_FILE, RIGHT, bounding_box_mm, cached_weights, segment
 from tests.ellipsoids import ellipsoid, grid, thorax
 
 
@@ -118,27 +115,3 @@ def test_weights_are_looked_for_where_lungmask_puts_them(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
     assert cached_weights() == path
-
-
-def test_with_weights_the_mask_is_lungmasks_own(tmp_path, monkeypatch):
-    """An untrained network of lungmask's shape stands in for the official weights."""
-    import torch
-    from lungmask import LMInferer
-    from lungmask.resunet import UNet
-
-    torch.manual_seed(0)
-    model = UNet(n_classes=3, padding=True, depth=5, up_mode="upsample", batch_norm=True, residual=False)
-    with torch.no_grad():
-        model.last.bias[:] = torch.tensor([0.0, 0.1, 0.1])
-    path = tmp_path / "hub" / "checkpoints" / R231_FILE
-    path.parent.mkdir(parents=True)
-    torch.save(model.state_dict(), path)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    ct = thorax()[0][:, :, 48:52]
-    own = LMInferer(modelpath=str(path), tqdm_disable=True).apply(ct)
-    monkeypatch.setattr("fdglung.lungs._PLAUSIBLE_LUNGS_ML", (0.0, 12_000.0))
-    region = segment(ct)
-    assert own.any()
-    assert (sitk.GetArrayFromImage(region.mask) == own).all()
-    assert region.method == f"lungmask {R231_FILE}"
-    assert region.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

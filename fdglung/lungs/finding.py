@@ -1,0 +1,154 @@
+"""The lungs of a CT by the best means there is: a network, and thresholds where it is missing or fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from fdglung.errors import NoThoraxError, ParameterError
+from fdglung.hounsfield import on_hounsfield_scale
+from fdglung.lungs.classical import segment_classical
+from fdglung.lungs.extension import box_with_missing_lung
+from fdglung.lungs.labels import LOBES_CLASSES, sides_of_lobes
+from fdglung.lungs.plausibility import Plausibility, check
+from fdglung.lungs.region import LungRegion
+from fdglung.lungs.weights import OWN_FILE, default_weights, read_weights
+from fdglung.network.backends import Backend
+
+_NO_WEIGHTS = (
+    "The lungs were segmented by the classical method, because lungmask's weights are not installed; "
+    "consolidated or collapsed lung may be missing from the lung mask."
+)
+_OWN_WEIGHTS = (
+    "The lungs were segmented by fdglung's own narrow network, because lungmask's official weights are not installed."
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A mask of sides on the CT grid, with what made it and what speaks against it."""
+
+    mask: sitk.Image
+    plausibility: Plausibility
+    method: str
+    weights_sha256: str | None = None
+    lobes: sitk.Image | None = None
+
+
+def segment(
+    ct: sitk.Image,
+    *,
+    weights: Path | None = None,
+    margin_mm: float = 15.0,
+    backend: Backend = "auto",
+    progress: Callable[[str, float], None] | None = None,
+) -> LungRegion:
+    """Find the lungs.
+
+    Parameters
+    ----------
+    ct
+        Hounsfield units, any orientation. Values stored 0 to 4095 are found out and corrected, which a warning says.
+    weights
+        State dict of lungmask's network of any width, with sides (R231) or lobes (LTRCLobes). None takes R231 from
+        lungmask's own cache if it is there, else fdglung's own network if it is installed, and the classical
+        segmentation otherwise; nothing is fetched.
+    margin_mm
+        Added to the lungs' bounding box on all six sides, in mm.
+    backend
+        What the network runs on: ``torch``, ``onnxruntime``, ``openvino``, or the fastest of them (``auto``).
+    progress
+        Called with a text and the fraction done.
+
+    Returns
+    -------
+    LungRegion
+        A mask by the network that cannot be lungs is replaced by the classical one, which a warning says.
+
+    Raises
+    ------
+    NoThoraxError
+        If the CT shows no lungs.
+    LungWeightsError
+        If `weights` is no state dict of lungmask's network.
+    BackendError
+        If what runs the network is not installed.
+    ParameterError
+        If `margin_mm` is negative, or there is no such backend.
+
+    """
+    if not margin_mm >= 0:
+        raise ParameterError("the margin is negative", attribute="margin_mm", remedy="Give 0 or more millimetres")
+    tell = progress or (lambda text, fraction: None)
+    ct, notes = on_hounsfield_scale(ct)
+    warnings = list(notes)
+    path = weights or default_weights()
+    if path is None:
+        warnings.append(_NO_WEIGHTS)
+        found = _classically(ct, tell)
+    else:
+        if path == OWN_FILE and weights is None:
+            warnings.append(_OWN_WEIGHTS)
+        found = _by_network(ct, path, backend, tell)
+        found = _better_one(found, ct, warnings, tell)
+    warnings += found.plausibility.warnings
+    tell("lungs found", 1.0)
+    box = box_with_missing_lung(found.mask, ct, margin_mm)
+    return LungRegion(found.mask, box, found.method, found.weights_sha256, tuple(warnings), found.lobes)
+
+
+def _classically(ct: sitk.Image, tell: Callable[[str, float], None]) -> _Found:
+    tell("lungs by thresholds", 0.9)
+    mask = segment_classical(ct)
+    plausibility = check(mask, ct)
+    if plausibility.faults:
+        raise NoThoraxError(
+            f"what looks like lungs cannot be, because {' and '.join(plausibility.faults)}",
+            series="CT",
+            attribute="PixelData (7FE0,0010)",
+            remedy="Give a CT of the thorax that belongs to the PET, or analyse the whole PET with --region all",
+        )
+    return _Found(mask, plausibility, "classical")
+
+
+def _by_network(ct: sitk.Image, path: Path, backend: Backend, tell: Callable[[str, float], None]) -> _Found:
+    # torch comes with these: seconds that only this branch shall cost.
+    from fdglung.lungs.inference import open_network
+    from fdglung.lungs.network import segment_by_network
+
+    tell("opening lungmask's network", 0.0)
+    weights = read_weights(path)
+    network = open_network(weights, backend)
+    labels = segment_by_network(ct, network, progress=lambda done: tell("lungs by lungmask", 0.1 + 0.8 * done))
+    lobes = None
+    if weights.classes == LOBES_CLASSES:
+        lobes = labels
+        labels = sitk.GetImageFromArray(sides_of_lobes(sitk.GetArrayViewFromImage(lobes)))
+        labels.CopyInformation(ct)
+    return _Found(labels, check(labels, ct), f"lungmask {path.name}", weights.sha256, lobes)
+
+
+def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callable[[str, float], None]) -> _Found:
+    """Return the classical mask where the network's cannot be lungs or lacks one that the classical has."""
+    faults = found.plausibility.faults
+    if not faults and len(found.plausibility.sides) == 2:
+        return found
+    try:
+        classical = _classically(ct, tell)
+    except NoThoraxError:
+        if faults:
+            raise
+        return found
+    if faults:
+        warnings.append(
+            f"The lung mask by the network was given up, because {' and '.join(faults)}; the classical segmentation "
+            "was used instead."
+        )
+        return classical
+    if len(classical.plausibility.sides) < 2:
+        return found
+    warnings.append("The network missed a lung that the classical segmentation found, which was used instead.")
+    return classical

@@ -1,0 +1,105 @@
+"""Whether a mask can be the lungs of an adult: volume, air, both sides, and right on the right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from fdglung.lungs.labels import LEFT, RIGHT
+
+SMALL_SIDE = 0.15
+"""Share of both lungs' volume below which a lung counts as missing; the left lung has 0.45 of it in health."""
+
+_USUAL_ML = (700.0, 12_000.0)
+_POSSIBLE_ML = (150.0, 14_000.0)
+_AIR_HU = -400.0
+_LEAST_AIR = 0.5
+_OUTSIDE_AIR_HU = -980.0
+_SAMPLES = 500_000
+
+
+@dataclass(frozen=True)
+class Plausibility:
+    """What speaks against a lung mask.
+
+    Attributes
+    ----------
+    faults
+        Why it cannot be the lungs, as clauses that follow ``because``; empty for a mask that can be used.
+    warnings
+        What a physician must know of it, in full sentences.
+    sides
+        Labels of the sides that are there.
+
+    """
+
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...]
+    sides: frozenset[int]
+
+
+def check(mask: sitk.Image, ct: sitk.Image) -> Plausibility:
+    """Check a lung mask against its CT.
+
+    Parameters
+    ----------
+    mask
+        1 right lung, 2 left lung, on the grid of `ct`.
+    ct
+        Hounsfield units.
+
+    Returns
+    -------
+    Plausibility
+
+    """
+    labels = sitk.GetArrayViewFromImage(mask)
+    voxels = {side: int(np.count_nonzero(labels == side)) for side in (RIGHT, LEFT)}
+    total = sum(voxels.values())
+    volume_ml = float(total * np.prod(mask.GetSpacing()) / 1000)
+    if not total:
+        return Plausibility(("it is empty",), (), frozenset())
+    low, high = _POSSIBLE_ML
+    faults = [] if low <= volume_ml <= high else [f"its volume is {volume_ml:.0f} ml"]
+    faults += _faults_of_air(labels, sitk.GetArrayViewFromImage(ct))
+    warnings = []
+    if not faults and not _USUAL_ML[0] <= volume_ml <= _USUAL_ML[1]:
+        warnings.append(f"The lung mask has {volume_ml:.0f} ml, which is not plausible for the lungs of an adult.")
+    sides = frozenset(side for side, count in voxels.items() if count >= SMALL_SIDE * total)
+    for side, name in ((RIGHT, "right"), (LEFT, "left")):
+        if side not in sides:
+            warnings.append(
+                f"The {name} lung is missing from the lung mask or very small; lesions there may be missed."
+            )
+    warnings += _of_place(mask, sides)
+    return Plausibility(tuple(faults), tuple(warnings), sides)
+
+
+def _faults_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic]) -> list[str]:
+    inside = np.flatnonzero(labels)
+    values = hu.reshape(-1)[inside[:: max(1, inside.size // _SAMPLES)]]
+    air = float((values < _AIR_HU).mean())
+    if air < _LEAST_AIR:
+        return [f"only {air:.0%} of it holds air"]
+    if float(np.median(values)) < _OUTSIDE_AIR_HU:
+        return ["it holds nothing but air"]
+    return []
+
+
+def _of_place(mask: sitk.Image, sides: frozenset[int]) -> list[str]:
+    upright = sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "LPS"))
+    warnings = []
+    if len(sides) == 2:
+        right, left = (float(np.flatnonzero((upright == side).any(axis=(0, 1))).mean()) for side in (RIGHT, LEFT))
+        if right > left:
+            warnings.append(
+                "What looks like the right lung lies on the patient's left by the CT's orientation; sides may be "
+                "exchanged in the CT's header or in this report."
+            )
+    for plane, end in ((upright[0], "lower"), (upright[-1], "upper")):
+        if plane.any():
+            warnings.append(f"The CT cuts the lungs at its {end} end; lesions beyond it cannot be seen.")
+    return warnings

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from lungmask import LMInferer
+
+from fdglung.errors import BackendError, LungWeightsError, ParameterError
+from fdglung.lungs import segment
+from fdglung.lungs.inference import BATCH, open_network
+from fdglung.lungs.network import segment_by_network
+from fdglung.lungs.unet import build, expanded
+from fdglung.lungs.weights import read_weights
+from tests.ellipsoids import thorax
+from tests.lungs.networks import random_state, save, window_state, with_windows
+
+CPU_BACKENDS = ["torch", "onnxruntime", "openvino"]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def lungs_ct():
+    ct, drawn = thorax()
+    return with_windows(ct, drawn), drawn
+
+
+def network_of(state, folder, backend="openvino"):
+    return open_network(read_weights(save(state, folder / "narrow.pth")), backend)
+
+
+def long_ct(ct, below, above):
+    """Return the CT with slices of its own last ones, where there is no lung, added at its ends."""
+    hu = sitk.GetArrayFromImage(ct)
+    hu = np.concatenate([np.repeat(hu[:1], below, axis=0), hu, np.repeat(hu[-1:], above, axis=0)])
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing(ct.GetSpacing())
+    return image
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_every_backend_has_the_output_of_the_network_in_torch(tmp_path, backend):
+    state = random_state()
+    network = build(8, 3)
+    network.load_state_dict(state)
+    slices = np.random.default_rng(0).random((BATCH, 1, 64, 96), np.float32)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(slices)).numpy()
+    scores = network_of(state, tmp_path, backend).scores(slices)
+    found = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    assert expected.std() > 0.1
+    assert np.abs(found - expected).max() < 1e-3
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_the_labels_are_those_of_lungmask_on_the_same_slices(tmp_path, lungs_ct, backend):
+    """lungmask itself loads the same network in its own width."""
+    state = window_state()
+    ct = lungs_ct[0][:, :, 48:53]
+    inferer = LMInferer(modelpath=str(save(expanded(state), tmp_path / "wide.pth")), force_cpu=True, tqdm_disable=True)
+    own = inferer.apply(ct)
+    found = sitk.GetArrayFromImage(segment_by_network(ct, network_of(state, tmp_path, backend), whole=True))
+    assert set(np.unique(own)) == {0, 1, 2}
+    assert (found == own).all()
+
+
+def test_the_labels_are_those_of_lungmask_in_another_orientation_of_the_grid(tmp_path, lungs_ct):
+    state = window_state()
+    ct = sitk.DICOMOrient(lungs_ct[0][:, :, 48:52], "ASR")
+    inferer = LMInferer(modelpath=str(save(expanded(state), tmp_path / "wide.pth")), force_cpu=True, tqdm_disable=True)
+    found = segment_by_network(ct, network_of(state, tmp_path), whole=True)
+    assert (sitk.GetArrayFromImage(found) == inferer.apply(ct)).all()
+    assert found.GetDirection() == ct.GetDirection()
+    assert found.GetOrigin() == ct.GetOrigin()
+
+
+def test_looking_only_where_lungs_are_changes_no_voxel(tmp_path, lungs_ct):
+    ct = long_ct(lungs_ct[0][:, :, ::2], below=45, above=15)
+    network = network_of(window_state(), tmp_path)
+    seen = []
+    counting = replace(network, scores=lambda batch: seen.append(batch) or network.scores(batch))
+    found = sitk.GetArrayFromImage(segment_by_network(ct, counting))
+    fine = sum(len(batch) for batch in seen if batch.shape[-1] == 256)
+    assert (found == sitk.GetArrayFromImage(segment_by_network(ct, network, whole=True))).all()
+    assert found.any()
+    assert fine < 0.6 * ct.GetSize()[2]
+
+
+def test_lung_beyond_the_extent_that_was_found_first_is_looked_for(tmp_path, lungs_ct, monkeypatch):
+    """A first look that sees the middle of the lungs alone."""
+    network = network_of(window_state(), tmp_path)
+    ct = lungs_ct[0][:, :, ::2]
+    whole = sitk.GetArrayFromImage(segment_by_network(ct, network, whole=True))
+    monkeypatch.setattr("fdglung.lungs.network._rough_extent", lambda *args: (22, 25))
+    assert (sitk.GetArrayFromImage(segment_by_network(ct, network)) == whole).all()
+
+
+def test_a_region_by_weights_says_whose_they_are_and_has_the_drawn_lungs(tmp_path, lungs_ct):
+    path = save(window_state(), tmp_path / "narrow.pth")
+    region = segment(lungs_ct[0], weights=path)
+    found = sitk.GetArrayFromImage(region.mask)
+    for label, side in ((1, "right"), (2, "left")):
+        drawn = lungs_ct[1][side]
+        assert 2 * (drawn & (found == label)).sum() / (drawn.sum() + (found == label).sum()) > 0.95
+    assert region.method == "lungmask narrow.pth"
+    assert region.weights_sha256 == read_weights(path).sha256
+    assert region.warnings == ()
+
+
+def test_lobes_give_sides(tmp_path, lungs_ct):
+    """Of lungmask's lobes 1 and 2 are the left lung's."""
+    region = segment(lungs_ct[0], weights=save(window_state(6, labels=(4, 1)), tmp_path / "lobes.pth"))
+    lobes, sides = sitk.GetArrayFromImage(region.lobes), sitk.GetArrayFromImage(region.mask)
+    assert set(np.unique(lobes)) == {0, 1, 4}
+    assert (sides[lobes == 4] == 1).all()
+    assert (sides[lobes == 1] == 2).all()
+
+
+def test_an_onnx_file_is_written_once(tmp_path, lungs_ct):
+    network_of(window_state(), tmp_path)
+    (written,) = (tmp_path / "cache" / "fdglung").iterdir()
+    before = written.stat().st_mtime_ns
+    network_of(window_state(), tmp_path)
+    assert (
+        [written.stat().st_mtime_ns]
+        == [path.stat().st_mtime_ns for path in (tmp_path / "cache" / "fdglung").iterdir()]
+        == [before]
+    )
+
+
+def test_weights_of_another_number_of_classes_are_refused(tmp_path):
+    with pytest.raises(LungWeightsError, match="4 outputs"):
+        read_weights(save(random_state(classes=4), tmp_path / "four.pth"))
+
+
+def test_a_broken_off_file_of_weights_is_refused(tmp_path):
+    path = save(random_state(), tmp_path / "weights.pth")
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(LungWeightsError, match=r"weights\.pth"):
+        read_weights(path)
+
+
+def test_an_unknown_backend_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="backend"):
+        network_of(random_state(), tmp_path, "tpu")
+
+
+def test_a_backend_that_is_not_installed_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(BackendError, match="openvino is not installed"):
+        network_of(random_state(), tmp_path, "openvino")

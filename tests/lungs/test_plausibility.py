@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from fdglung.errors import NoThoraxError
+from fdglung.lungs import segment
+from fdglung.lungs.labels import LEFT, RIGHT
+from fdglung.lungs.plausibility import check
+from tests.ellipsoids import ellipsoid, grid, thorax
+from tests.lungs.networks import save, window_state, with_windows
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def mask_of(ct, right, left):
+    labels = np.zeros(ct.GetSize()[::-1], np.uint8)
+    labels[right], labels[left] = RIGHT, LEFT
+    mask = sitk.GetImageFromArray(labels)
+    mask.CopyInformation(ct)
+    return mask
+
+
+def test_drawn_lungs_are_plausible():
+    ct, drawn = thorax()
+    found = check(mask_of(ct, drawn["right"], drawn["left"]), ct)
+    assert (found.faults, found.warnings, found.sides) == ((), (), {RIGHT, LEFT})
+
+
+def test_soft_tissue_cannot_be_lung():
+    ct, drawn = thorax(lungs=())
+    (fault,) = check(mask_of(ct, drawn["right"], drawn["left"]), ct).faults
+    assert "0% of it holds air" in fault
+
+
+def test_the_air_around_the_body_cannot_be_lung():
+    ct, _ = thorax()
+    _, _, y, x = grid()
+    outside = np.broadcast_to((x / 180) ** 2 + (y / 120) ** 2 > 1, ct.GetSize()[::-1])
+    faults = " ".join(check(mask_of(ct, outside & (x < 0), outside & (x > 0)), ct).faults)
+    assert "nothing but air" in faults
+
+
+def test_a_cup_of_air_cannot_be_lungs():
+    ct, _ = thorax()
+    _, z, y, x = grid()
+    cup = ellipsoid(z, y, x, (78, 0, 0), (25, 25, 25))
+    (fault,) = check(mask_of(ct, cup, cup), ct).faults
+    assert "its volume is 66 ml" in fault
+
+
+def test_exchanged_sides_are_said():
+    ct, drawn = thorax()
+    (warning,) = check(mask_of(ct, drawn["left"], drawn["right"]), ct).warnings
+    assert "exchanged" in warning
+
+
+def test_a_network_that_calls_other_tissue_lung_is_given_up_and_that_is_said(tmp_path):
+    """Its windows lie at -850 and -750 HU, and this body has pads of that outside, and lungs at -800."""
+    ct, drawn = thorax()
+    hu = sitk.GetArrayFromImage(ct)
+    hu[drawn["right"] | drawn["left"]] = -800
+    _, z, y, x = grid()
+    hu[ellipsoid(z, y, x, (-30, -80, 60), (22, 22, 22))] = -850
+    hu[ellipsoid(z, y, x, (30, -80, 60), (22, 22, 22))] = -750
+    odd = sitk.GetImageFromArray(hu)
+    odd.CopyInformation(ct)
+    region = segment(odd, weights=save(window_state(), tmp_path / "narrow.pth"))
+    found = sitk.GetArrayFromImage(region.mask)
+    assert region.method == "classical"
+    assert region.weights_sha256 is None
+    assert ((found == RIGHT) & drawn["right"]).sum() > 0.95 * drawn["right"].sum()
+    assert any("given up, because its volume is" in warning for warning in region.warnings)
+
+
+def test_a_network_that_misses_a_lung_gives_way_to_what_finds_both(tmp_path):
+    ct, drawn = thorax()
+    # The left lung's CT number lies between the network's two windows.
+    right_alone = with_windows(ct, {"right": drawn["right"], "left": np.zeros_like(drawn["left"])})
+    hu = sitk.GetArrayFromImage(right_alone)
+    hu[drawn["left"]] = -800
+    image = sitk.GetImageFromArray(hu)
+    image.CopyInformation(ct)
+    region = segment(image, weights=save(window_state(), tmp_path / "narrow.pth"))
+    found = sitk.GetArrayFromImage(region.mask)
+    assert ((found == LEFT) & drawn["left"]).sum() > 0.95 * drawn["left"].sum()
+    assert any("missed a lung" in warning for warning in region.warnings)
+
+
+def test_a_ct_without_lungs_is_an_error_whatever_the_network_says(tmp_path):
+    ct, _ = thorax(lungs=(), trachea=False)
+    with pytest.raises(NoThoraxError, match="--region all"):
+        segment(ct, weights=save(window_state(), tmp_path / "narrow.pth"))
