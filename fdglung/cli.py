@@ -20,6 +20,7 @@ from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
 from fdglung.cli_segment import add_network, add_segment, network_settings
 from fdglung.cli_statistics import add_statistics
+from fdglung.cli_weights import add_weights
 from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add_train_classifier(commands)
     add_classify(commands)
     add_statistics(commands)
+    add_weights(commands)
     return parser
 
 

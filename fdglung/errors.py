@@ -157,6 +157,10 @@ class LungWeightsError(InputError):
     """Weights for lungmask that are not there or do not fit."""
 
 
+class DownloadError(InputError):
+    """A file that cannot be fetched, or that comes broken."""
+
+
 class FeatureTableError(InputError):
     """A table of features that cannot be read, or with rows or columns that cannot be used."""
 
