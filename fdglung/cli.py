@@ -16,6 +16,7 @@ from fdglung.cli_classify import add_classify, add_train_classifier
 from fdglung.cli_delta import add_delta
 from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
+from fdglung.cli_lungs import add_train_lungs
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
 from fdglung.cli_segment import add_network, add_segment, network_settings
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add_classify(commands)
     add_statistics(commands)
     add_weights(commands)
+    add_train_lungs(commands)
     return parser
 
 

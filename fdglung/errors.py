@@ -313,6 +313,10 @@ class SmallGroupError(InputError):
     """Groups that are too few or too small to be compared."""
 
 
+class DivergedTrainingError(FdglungError, ArithmeticError):
+    """Training produced a loss that is no number."""
+
+
 class OutputError(FdglungError, OSError):
     """The output cannot be written."""
 

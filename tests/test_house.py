@@ -32,7 +32,16 @@ LEVELS = [
     {"reporting"},
     {"cli_progress"},
     {"cli_radiomics"},
-    {"cli_classify", "cli_delta", "cli_evaluate", "cli_harmonise", "cli_segment", "cli_statistics", "cli_weights"},
+    {
+        "cli_classify",
+        "cli_delta",
+        "cli_evaluate",
+        "cli_harmonise",
+        "cli_lungs",
+        "cli_segment",
+        "cli_statistics",
+        "cli_weights",
+    },
     {"cli"},
     {"__main__"},
 ]

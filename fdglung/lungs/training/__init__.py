@@ -1,0 +1,1 @@
+"""Training of a narrow network in lungmask's format, as `fdglung train-lungs` does it."""

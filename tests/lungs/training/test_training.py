@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from lungmask import LMInferer
+
+from fdglung.cli import main
+from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, ParameterError
+from fdglung.lungs.training.augmentation import AIR_HU, SliceAugmentation
+from fdglung.lungs.training.data import SliceData, as_input
+from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, train
+from fdglung.lungs.unet import expanded
+from fdglung.lungs.weights import read_weights
+from tests.lungs.networks import save
+
+NOTHING = SliceAugmentation(
+    half_turn=0, turn_degrees=0, scale=0, shift=0, offset_hu=0, gain=0, noise_hu=0, blur_pixels=0, contrast=0, filled=0,
+    field=0,
+)  # fmt: skip
+SMALL = TrainingSettings(width=2, steps=6, batch=2, validate_every=3, half_share=1.0)
+
+
+@pytest.fixture
+def slices(tmp_path):
+    """Two cases of 6 slices: lungs of -850 in soft tissue, right and left; the first slice without."""
+    folder = tmp_path / "slices"
+    folder.mkdir()
+    for name, split in (("one", "train"), ("two", "validation")):
+        hu = np.full((6, 256, 256), 40, np.int16)
+        sides = np.zeros((6, 256, 256), np.uint8)
+        sides[1:, 80:180, 40:110], sides[1:, 80:180, 150:220] = 1, 2
+        hu[sides > 0] = -850
+        np.savez(folder / f"{name}.npz", hu=hu, sides=sides, lobes=np.empty((0, 256, 256), np.uint8), split=split)
+    return folder
+
+
+def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(slices, tmp_path):
+    train(slices, tmp_path / "whole", SMALL)
+    train(slices, tmp_path / "parts", SMALL, until=3)
+    train(slices, tmp_path / "parts", SMALL)
+    whole, parts = (torch.load(tmp_path / name / LAST, weights_only=True) for name in ("whole", "parts"))
+    assert whole["step"] == parts["step"] == 6
+    assert all(torch.equal(values, parts["averaged"][name]) for name, values in whole["averaged"].items())
+    assert (tmp_path / "whole" / LOG).read_text() == (tmp_path / "parts" / LOG).read_text()
+
+
+def test_training_lowers_the_loss_and_its_weights_are_lungmasks(slices, tmp_path):
+    settings = TrainingSettings(
+        width=4,
+        steps=60,
+        batch=2,
+        learning_rate=0.02,
+        validate_every=30,
+        half_share=1.0,
+        average=0.5,
+        augmentation=NOTHING,
+    )
+    best = train(slices, tmp_path / "run", settings)
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+    weights = read_weights(best)
+    assert (best.name, weights.width, weights.classes) == (BEST, 4, 3)
+    LMInferer(modelpath=str(save(expanded(weights.state), tmp_path / "wide.pth")), force_cpu=True)
+
+
+def test_a_run_with_other_settings_is_not_taken_up(slices, tmp_path):
+    train(slices, tmp_path, SMALL, until=1)
+    with pytest.raises(CheckpointError, match="other settings"):
+        train(slices, tmp_path, TrainingSettings(width=4, steps=6, batch=2, validate_every=3, half_share=1.0))
+
+
+def test_a_loss_that_is_no_number_ends_the_run(slices, tmp_path, monkeypatch):
+    monkeypatch.setattr("fdglung.lungs.training.loop._loss", lambda scores, labels: scores.sum() * float("nan"))
+    with pytest.raises(DivergedTrainingError):
+        train(slices, tmp_path, SMALL)
+
+
+def test_cases_without_lobes_are_no_data_for_lobes(slices):
+    with pytest.raises(DataListError, match="6 classes"):
+        SliceData(slices, "train", 6)
+
+
+def test_the_network_is_shown_what_lungmask_shows_it():
+    assert np.allclose(as_input(np.array([-2000, -1024, -212, 600, 3000])), [0, 0, 0.5, 1, 1])
+
+
+def test_batches_are_the_same_for_the_same_step_and_differ_between_steps(slices):
+    data = SliceData(slices, "train", 3)
+    options = {"size": 2, "seed": 1, "empty_share": 0.2, "half_share": 0.0, "augmentation": SliceAugmentation()}
+    once, again, next_one = (data.batch(step, **options) for step in (4, 4, 5))
+    assert all((a == b).all() for a, b in zip(once, again, strict=True))
+    assert (once[0] != next_one[0]).any()
+    assert once[0].shape == (2, 1, 256, 256)
+
+
+def test_labels_move_with_the_slice():
+    """Without changes of CT numbers, lung is still where the labels are."""
+    hu = np.full((256, 256), 40, np.float32)
+    labels = np.zeros((256, 256), np.uint8)
+    labels[80:180, 40:110], labels[80:180, 150:200] = 1, 2
+    hu[labels > 0] = -850
+    moving = SliceAugmentation(
+        half_turn=0.5, offset_hu=0, gain=0, noise_hu=0, blur_pixels=0, contrast=0, filled=0, field=0
+    )
+    for seed in range(6):
+        moved, truth = moving(hu, labels, np.random.default_rng(seed))
+        inside = (truth > 0) == ((moved < -400) & (moved > -900))
+        assert inside.mean() > 0.98
+        assert (truth == 1).sum() > (truth == 2).sum() > 0
+
+
+def test_filled_lung_stays_lung_and_looks_like_soft_tissue():
+    hu = np.full((256, 256), -850, np.float32)
+    labels = np.ones((256, 256), np.uint8)
+    filling = SliceAugmentation(**(vars(NOTHING) | {"filled": 1.0}))
+    changed, truth = filling(hu, labels, np.random.default_rng(1))
+    assert (truth == labels).all()
+    assert (changed > -100).any()
+
+
+def test_what_lies_outside_a_cut_field_is_air_without_lung():
+    hu = np.full((256, 256), 0, np.float32)
+    labels = np.ones((256, 256), np.uint8)
+    cut = SliceAugmentation(**(vars(NOTHING) | {"field": 1.0}))
+    changed, truth = cut(hu, labels, np.random.default_rng(0))
+    assert ((changed == AIR_HU) == (truth == 0)).all()
+    assert 0 < truth.mean() < 1
+
+
+def test_unchanged_is_what_an_augmentation_of_nothing_leaves():
+    hu = np.random.default_rng(0).uniform(-1000, 1000, (64, 64)).astype(np.float32)
+    labels = (hu < -400).astype(np.uint8)
+    changed, truth = NOTHING(hu, labels, np.random.default_rng(0))
+    assert np.allclose(changed, hu, atol=1e-2)
+    assert (truth == labels).all()
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", 12), ("classes", 4), ("steps", 0)])
+def test_settings_out_of_range_are_refused(name, value):
+    with pytest.raises(ParameterError, match=name):
+        TrainingSettings(**{name: value})
+
+
+def test_the_command_trains(slices, tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["--width", "2", "--steps", "2", "--batch", "1", "--validate-every", "1", "--json"]
+    assert main(["train-lungs", "run", str(slices), str(out), *arguments]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(out / BEST)}
+    assert read_weights(out / BEST).width == 2
