@@ -16,6 +16,8 @@ _WORKING_SPACING_MM = 2.5
 _BODY_HU = -500.0
 _LUNG_HU = -400.0
 _AIRWAY_HU = -920.0
+_GAS_HU = -960.0
+_GAS_ML = 10.0
 
 
 def segment_classical(ct: sitk.Image) -> sitk.Image:
@@ -43,6 +45,7 @@ def segment_classical(ct: sitk.Image) -> sitk.Image:
     body = _body(hu, spacing)
     air = body & (hu < _LUNG_HU)
     air &= ~_airways(air, hu, spacing)
+    air &= ~_bowel_gas(air, hu, spacing)
     parts = _lung_like_parts(air, hu, body, spacing)
     sides = _right_and_left(parts, body, spacing)
     labels = np.zeros(hu.shape, np.uint8)
@@ -103,6 +106,28 @@ def _airways(air: Mask, hu: NDArray[np.float32], spacing: NDArray[np.float64]) -
     lengths = np.array([0] + [(box[0].stop - box[0].start) * spacing[0] for box in ndimage.find_objects(tubes)])
     airway = (lengths >= 20)[tubes] & (sizes > 0)[tubes] & (tubes > 0)
     return ndimage.binary_dilation(airway, _ball(3.5, spacing)) & air
+
+
+def _bowel_gas(air: Mask, hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> Mask:
+    """Return gas (z, y, x) of the lower half that mostly borders on soft tissue; a bulla borders on lung."""
+    gas = np.zeros_like(air)
+    black, count = ndimage.label(air & (ndimage.uniform_filter(hu, 3) < _GAS_HU))
+    if not count:
+        return gas
+    sizes = np.bincount(black.ravel()) * float(np.prod(spacing)) / 1000
+    planes = np.flatnonzero(air.any(axis=(1, 2)))
+    middle = float(np.average(planes, weights=air[planes].sum(axis=(1, 2))))
+    ball = _ball(6.0, spacing)
+    for label, found in enumerate(ndimage.find_objects(black), start=1):
+        if sizes[label] < _GAS_ML or (found[0].start + found[0].stop) / 2 > middle:
+            continue
+        box = tuple(slice(max(0, side.start - 4), side.stop + 4) for side in found)
+        grown = ndimage.binary_dilation(black[box] == label, ball)
+        # The blurred rim of gas is as dense as lung, so that what lies beyond it is looked at.
+        shell = ndimage.binary_dilation(grown, ball) & ~grown
+        if shell.any() and float((hu[box][shell] < _LUNG_HU).mean()) < 0.5:
+            gas[box] |= grown
+    return gas & air
 
 
 def _lung_like_parts(air: Mask, hu: NDArray[np.float32], body: Mask, spacing: NDArray[np.float64]) -> NDArray[np.int32]:

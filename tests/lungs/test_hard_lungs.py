@@ -1,0 +1,194 @@
+"""Lungs that a method can fail on, each with the truth of the synthetic body that it was made from."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy import ndimage
+
+from fdglung.errors import NoThoraxError
+from fdglung.lungs import LEFT, RIGHT, holding_avid_tissue, segment
+from fdglung.phantom import Find, PlacedLesion, Subject, make_study
+
+GRID_MM = 4.0
+RIGHT_LOBES, LEFT_LOBES = (7, 8, 9), (10, 11)
+
+
+@cache
+def chest(*, finds=(), arms="up", contrast="none", lesions=()):
+    """Return a synthetic study of one person on a grid of 4 mm, without lesions but those given."""
+    person = Subject(
+        sex="M",
+        age_years=60,
+        height_cm=172,
+        weight_kg=74,
+        breath=0.5,
+        arms=arms,
+        finds=frozenset(finds),
+        shape_seed=7,
+    )
+    return make_study(seed=5, subject=person, lesions=lesions, grid_mm=GRID_MM, ct_contrast=contrast)
+
+
+def truth(study):
+    organs = sitk.GetArrayFromImage(study.ct_organs)
+    return np.isin(organs, RIGHT_LOBES), np.isin(organs, LEFT_LOBES)
+
+
+def like(image, array):
+    made = sitk.GetImageFromArray(array)
+    made.CopyInformation(image)
+    return made
+
+
+def positions_mm(image, mask):
+    """Return the patient coordinates of a mask's voxels, on a grid along the axes."""
+    step = np.diag(np.array(image.GetDirection()).reshape(3, 3)) * image.GetSpacing()
+    return np.array(image.GetOrigin()) + np.argwhere(mask)[:, ::-1] * step
+
+
+def holds(box, points):
+    return bool((points >= box[0]).all() and (points <= box[1]).all())
+
+
+def dice(a, b):
+    return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def assert_found(region, study, right, left, *, least=0.92):
+    labels = sitk.GetArrayFromImage(sitk.DICOMOrient(region.mask, "LPS"))
+    assert dice(labels == RIGHT, right) > least
+    assert dice(labels == LEFT, left) > least
+    assert holds(region.box_mm, positions_mm(study.ct, right | left))
+
+
+def filled(study, mask, hu, *, seed=0):
+    """Return the CT with soft tissue of some noise where `mask` is."""
+    array = sitk.GetArrayFromImage(study.ct)
+    array[mask] = np.random.default_rng(seed).normal(hu, 12, int(mask.sum()))
+    return like(study.ct, array)
+
+
+def warned(region, text):
+    return any(text in warning for warning in region.warnings)
+
+
+def test_healthy_lungs_have_no_warning_but_that_of_the_method():
+    region = segment(chest().ct)
+    assert_found(region, chest(), *truth(chest()))
+    assert len(region.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"finds": (Find.PLEURAL_EFFUSION,)}, id="effusion"),
+        pytest.param({"finds": (Find.EMPHYSEMA,)}, id="emphysema"),
+        pytest.param({"finds": (Find.ATELECTASIS,)}, id="atelectasis"),
+        pytest.param({"arms": "down"}, id="arms down"),
+        pytest.param({"contrast": "portal"}, id="contrast"),
+    ],
+)
+@pytest.mark.slow
+def test_disease_posture_and_contrast_do_not_hide_the_lungs(options):
+    study = chest(**options)
+    assert_found(segment(study.ct), study, *truth(study))
+
+
+def test_a_big_effusion_leaves_the_box_whole():
+    """Fluid of 10 HU fills the hind third of both lungs."""
+    right, left = truth(chest())
+    y = np.arange(right.shape[1])[None, :, None]
+    rows = np.flatnonzero((right | left).any(axis=(0, 2)))
+    hind = y > rows[0] + 0.67 * (rows[-1] - rows[0])
+    region = segment(filled(chest(), (right | left) & hind, 10))
+    assert_found(region, chest(), right & ~hind, left & ~hind, least=0.88)
+    found = sitk.GetArrayFromImage(region.mask) > 0
+    assert found[(right | left) & ~hind].mean() > 0.9
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_lung_that_is_white_is_said_and_its_half_of_the_chest_belongs_to_the_region(side):
+    right, left = truth(chest())
+    white, other, label = (right, left, LEFT) if side == "right" else (left, right, RIGHT)
+    region = segment(filled(chest(), white, 35))
+    assert dice(sitk.GetArrayFromImage(region.mask) == label, other) > 0.92
+    assert warned(region, f"The {side} lung is missing")
+    outside = positions_mm(chest().ct, white)
+    reach = np.maximum(region.box_mm[0] - outside.min(axis=0), outside.max(axis=0) - region.box_mm[1])
+    # Across and in depth all of it; the missing lung may end lower or higher than the other.
+    assert (reach[:2] <= 0).all()
+    assert reach[2] <= 20
+
+
+@pytest.mark.slow
+def test_a_tumour_that_whitens_a_lung_lies_in_the_region_whole():
+    """A ball of 6 cm of SUV 9 in a lung that is filled around it."""
+    centre = tuple(float(v) for v in positions_mm(chest().ct, truth(chest())[1]).mean(axis=0))
+    study = chest(lesions=(PlacedLesion.sphere(centre, 60.0, 9.0),))
+    region = holding_avid_tissue(segment(filled(study, truth(study)[1], 35)), study.pet)
+    lesion = sitk.GetArrayFromImage(study.lesion_mask) > 0
+    assert lesion.sum() * GRID_MM**3 / 1000 > 500
+    assert holds(region.box_mm, positions_mm(study.pet, lesion))
+
+
+def test_a_prone_patient_whose_header_says_so_has_the_same_lungs():
+    """Rows and columns run the other way, and the direction cosines with them."""
+    study = chest()
+    turned = sitk.DICOMOrient(study.ct, "RAS")
+    assert turned.GetDirection() != study.ct.GetDirection()
+    assert_found(segment(turned), study, *truth(study))
+
+
+def test_feet_first_makes_no_difference():
+    study = chest()
+    assert_found(segment(sitk.DICOMOrient(study.ct, "LPI")), study, *truth(study))
+
+
+# In half a lung the gas of stomach and colon, whose walls no voxel of 4 mm shows, is more than a tenth.
+@pytest.mark.parametrize(("end", "least_left"), [("upper", 0.78), ("lower", 0.9)])
+def test_a_ct_that_starts_in_mid_lung_shows_what_is_there_and_says_so(end, least_left):
+    right, left = truth(chest())
+    planes = np.flatnonzero((right | left).any(axis=(1, 2)))
+    middle = int(planes.mean())
+    kept = slice(0, middle) if end == "upper" else slice(middle, None)
+    ct = chest().ct[:, :, kept]
+    region = segment(ct)
+    labels = sitk.GetArrayFromImage(region.mask)
+    assert dice(labels == RIGHT, right[kept]) > 0.9
+    assert dice(labels == LEFT, left[kept]) > least_left
+    assert warned(region, f"cuts the lungs at its {end} end")
+
+
+def test_an_abdomen_has_no_lungs():
+    right, left = truth(chest())
+    lowest = int(np.flatnonzero((right | left).any(axis=(1, 2)))[0])
+    with pytest.raises(NoThoraxError, match="--region all"):
+        segment(chest().ct[:, :, : lowest - 1])
+
+
+def test_values_stored_from_0_are_corrected_and_that_is_said():
+    raised = sitk.Clamp(chest().ct + 1024, lowerBound=0, upperBound=4095)
+    region = segment(raised)
+    assert (sitk.GetArrayFromImage(region.mask) == sitk.GetArrayFromImage(segment(chest().ct).mask)).all()
+    assert warned(region, "1024 was subtracted")
+
+
+def test_gas_in_the_bowel_under_the_diaphragm_is_no_lung():
+    """A third of a litre of gas in a loop 8 mm, two voxels, under the left dome."""
+    right, left = truth(chest())
+    hu = sitk.GetArrayFromImage(chest().ct)
+    z, y, x = np.indices(hu.shape) * GRID_MM
+    row, column = np.array(np.nonzero(left.any(axis=0))).mean(axis=1).astype(int)
+    lowest = int(np.flatnonzero(left[:, row, column])[0])
+    centre = np.array([lowest * GRID_MM - 58, row * GRID_MM, column * GRID_MM])
+    loop = sum(((axis - c) / 50) ** 2 for axis, c in zip((z, y, x), centre, strict=True)) <= 1
+    gas = loop & ~ndimage.binary_dilation(right | left, iterations=2)
+    hu[gas] = -995
+    region = segment(like(chest().ct, hu))
+    assert gas.sum() * GRID_MM**3 / 1000 > 300
+    assert_found(region, chest(), right, left)
+    assert not sitk.GetArrayFromImage(region.mask)[gas].any()
