@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from fdglung import RESEARCH_NOTICE
@@ -30,6 +31,16 @@ def add_weights(commands: Any) -> None:
     fetch.add_argument("--base-url", metavar="URL", help="a mirror of lungmask's releases")
     fetch.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     fetch.set_defaults(run=_fetch)
+    expand = actions.add_parser(
+        "expand",
+        help="put a narrow network into the only width that lungmask itself loads",
+        description="Write a state dict of lungmask's own shape with the output of a narrow one, for "
+        f"lungmask.LMInferer(modelpath=...). {RESEARCH_NOTICE}",
+    )
+    expand.add_argument("narrow", type=Path, metavar="NARROW", help="weights of any width, in lungmask's format")
+    expand.add_argument("out", type=Path, metavar="OUT", help="file to write (.pth)")
+    expand.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    expand.set_defaults(run=_expand)
 
 
 def _fetch(options: argparse.Namespace) -> dict[str, object]:
@@ -46,3 +57,20 @@ def _fetch(options: argparse.Namespace) -> dict[str, object]:
         if not options.json:
             print(f"{name}: {path} ({'fetched' if fetched else 'was there'})")
     return {"weights": results}
+
+
+def _expand(options: argparse.Namespace) -> dict[str, object]:
+    import io
+
+    import torch
+
+    from fdglung.files import write_files
+    from fdglung.lungs.unet import expanded
+    from fdglung.lungs.weights import read_weights
+
+    buffer = io.BytesIO()
+    torch.save(expanded(read_weights(options.narrow).state), buffer)
+    write_files({options.out: buffer.getvalue()})
+    if not options.json:
+        print(options.out)
+    return {"file": str(options.out)}

@@ -92,7 +92,6 @@ def test_healthy_lungs_have_no_warning_but_that_of_the_method():
         pytest.param({"contrast": "portal"}, id="contrast"),
     ],
 )
-@pytest.mark.slow
 def test_disease_posture_and_contrast_do_not_hide_the_lungs(options):
     study = chest(**options)
     assert_found(segment(study.ct), study, *truth(study))
@@ -124,7 +123,6 @@ def test_a_lung_that_is_white_is_said_and_its_half_of_the_chest_belongs_to_the_r
     assert reach[2] <= 20
 
 
-@pytest.mark.slow
 def test_a_tumour_that_whitens_a_lung_lies_in_the_region_whole():
     """A ball of 6 cm of SUV 9 in a lung that is filled around it."""
     centre = tuple(float(v) for v in positions_mm(chest().ct, truth(chest())[1]).mean(axis=0))

@@ -113,6 +113,19 @@ def test_a_region_by_weights_says_whose_they_are_and_has_the_drawn_lungs(tmp_pat
     assert region.warnings == ()
 
 
+def test_our_own_weights_are_taken_where_the_official_ones_are_missing_and_that_is_said(
+    tmp_path, lungs_ct, monkeypatch
+):
+    own = save(window_state(), tmp_path / "lungs_narrow.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for module in ("weights", "finding"):
+        monkeypatch.setattr(f"fdglung.lungs.{module}.OWN_FILE", own)
+    region = segment(lungs_ct[0][:, :, ::2])
+    assert region.method == "lungmask lungs_narrow.pth"
+    assert len(region.warnings) == 1
+    assert "own narrow network" in region.warnings[0]
+
+
 def test_lobes_give_sides(tmp_path, lungs_ct):
     """Of lungmask's lobes 1 and 2 are the left lung's."""
     region = segment(lungs_ct[0], weights=save(window_state(6, labels=(4, 1)), tmp_path / "lobes.pth"))

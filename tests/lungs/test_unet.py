@@ -6,6 +6,7 @@ import torch
 from lungmask import LMInferer
 from lungmask.resunet import UNet
 
+from fdglung.cli import main
 from fdglung.lungs.unet import build, expanded
 from tests.lungs.networks import random_state, save
 
@@ -25,6 +26,14 @@ def test_an_expanded_network_is_loaded_by_lungmask_itself_and_has_the_same_outpu
     expected = output(narrow, slices)
     assert expected.std() > 0.1
     assert np.abs(output(inferer.model, slices) - expected).max() < 1e-4
+
+
+def test_the_command_writes_what_lungmask_loads(tmp_path, capsys):
+    narrow = save(random_state(), tmp_path / "narrow.pth")
+    assert main(["weights", "expand", str(narrow), str(tmp_path / "wide.pth")]) == 0
+    inferer = LMInferer(modelpath=str(tmp_path / "wide.pth"), force_cpu=True)
+    state = inferer.model.state_dict()
+    assert all(torch.equal(values, state[name]) for name, values in expanded(random_state()).items())
 
 
 def test_the_widest_network_is_lungmasks_own():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,10 +67,17 @@ def test_training_lowers_the_loss_and_its_weights_are_lungmasks(slices, tmp_path
     LMInferer(modelpath=str(save(expanded(weights.state), tmp_path / "wide.pth")), force_cpu=True)
 
 
+def test_bfloat16_gives_weights_of_single_precision_that_are_not_those_without_it(slices, tmp_path):
+    plain = read_weights(train(slices, tmp_path / "plain", SMALL)).state
+    rounded = read_weights(train(slices, tmp_path / "rounded", replace(SMALL, bfloat16=True))).state
+    assert all(values.dtype == plain[name].dtype for name, values in rounded.items())
+    assert any((values != plain[name]).any() for name, values in rounded.items())
+
+
 def test_a_run_with_other_settings_is_not_taken_up(slices, tmp_path):
     train(slices, tmp_path, SMALL, until=1)
     with pytest.raises(CheckpointError, match="other settings"):
-        train(slices, tmp_path, TrainingSettings(width=4, steps=6, batch=2, validate_every=3, half_share=1.0))
+        train(slices, tmp_path, replace(SMALL, width=4))
 
 
 def test_a_loss_that_is_no_number_ends_the_run(slices, tmp_path, monkeypatch):
