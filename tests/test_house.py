@@ -83,8 +83,9 @@ def test_imports_run_downwards_only(path):
         assert all(level(other) <= level(part) for other in set(imported(path)) - beside)
 
 
-def test_nothing_in_the_library_imports_operators_or_apps():
+def test_nothing_in_the_library_imports_operators_apps_or_the_label_app():
     for path in FILES:
         text = path.read_text(encoding="utf-8")
         assert "from operators" not in text
         assert "from apps" not in text
+        assert "from labelapp" not in text

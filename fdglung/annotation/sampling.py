@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import SimpleITK as sitk
+
+from fdglung.segmentation import LesionSegmentation
+
 Strategy = Literal["random", "first", "uncertainty"]
 
 LEASE_SECONDS = 1800.0
@@ -115,3 +120,22 @@ class Leases:
         now = self.clock()
         self._held = {name: lease for name, lease in self._held.items() if lease[1] > now}
         return {name: lease[0] for name, lease in self._held.items() if lease[0] != annotator}
+
+
+def uncertainty_of(found: LesionSegmentation) -> float:
+    """Return how unsure a segmentation is.
+
+    Parameters
+    ----------
+    found
+        Of a network: the entropy of its probability summed over the PET, in ml bit; the mean of several networks is
+        the less sure the more they disagree. Of thresholds, which know no probability: the volume of the lesions in ml.
+
+    """
+    voxel_ml = float(np.prod(found.labels.GetSpacing())) / 1000
+    if found.probability is None:
+        return float(np.count_nonzero(sitk.GetArrayViewFromImage(found.labels))) * voxel_ml
+    probability = sitk.GetArrayFromImage(found.probability).astype(np.float64)
+    unsure = probability[(probability > 0) & (probability < 1)]
+    entropy = -(unsure * np.log2(unsure) + (1 - unsure) * np.log2(1 - unsure))
+    return float(entropy.sum()) * voxel_ml
