@@ -16,7 +16,7 @@ def add_label(commands: Any) -> None:
     command = commands.add_parser(
         "label",
         help="serve studies to annotators with 3D Slicer, by MONAI Label",
-        description="Start MONAI Label's server on a folder of studies: proposed lesions, clicks, thresholds, saving in "
+        description="Serve a folder of studies by MONAI Label: proposed lesions, clicks, thresholds, saving in "
         f"versions, the next study. It stops at Ctrl-C. {RESEARCH_NOTICE}",
     )
     command.add_argument("studies", type=Path, metavar="STUDIES", help="folder of DICOM studies, or of NIfTI pairs")

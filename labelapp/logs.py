@@ -52,7 +52,8 @@ def hide_ids(names: Callable[[], Iterable[str]], hidden: Iterable[str] = ()) -> 
         for old in [one for one in handler.filters if isinstance(one, WithoutIds)]:
             handler.removeFilter(old)
         handler.addFilter(wanted)
-    logging.getLogger("monailabel").setLevel(logging.WARNING)
+    for name in ("monailabel", "highdicom"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for logger in loggers:
         if logger.name.startswith(("monailabel.", "task_")):
             logger.setLevel(logging.WARNING)

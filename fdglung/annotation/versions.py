@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.errors import OutputExistsError, ParameterError, UnknownStudyError
+from fdglung.errors import OutputExistsError, OutputWriteError, ParameterError, UnknownStudyError
 from fdglung.files import write_nifti_image, written_together
 
 LABEL_FILE = "label.nii.gz"
@@ -32,6 +33,7 @@ FINAL = "final"
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _VERSION = re.compile(r"v(\d{4,})")
 _LONGEST_NAME = 64
+_CLAIM_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -146,11 +148,12 @@ def save_version(
     home = Path(folder) / study / check_tag(tag)
     number = max((version.number for version in versions(folder, study, tag)), default=0) + 1
     while True:
-        try:
-            return _write(home, study, tag, number, label, annotator_name(annotator), seg, dict(info or {}))
-        except OutputExistsError:
-            # Another process was quicker with this number.
-            number += 1
+        with _claimed(home, number) as mine:
+            if mine:
+                with suppress(OutputExistsError):
+                    return _write(home, study, tag, number, label, annotator_name(annotator), seg, dict(info or {}))
+        # Another saver, perhaps of another process, was quicker with this number.
+        number += 1
 
 
 def versions(folder: Path | str, study: str, tag: str = FINAL) -> tuple[LabelVersion, ...]:
@@ -199,6 +202,31 @@ def latest_by_annotator(found: tuple[LabelVersion, ...]) -> dict[str, LabelVersi
     """Return each annotator's latest version, in the order of the names."""
     latest = {version.annotator: version for version in found}
     return {name: latest[name] for name in sorted(latest)}
+
+
+@contextmanager
+def _claimed(home: Path, number: int) -> Iterator[bool]:
+    """Tell whether a number is ours alone while the block runs; creating a file is what no two can do at once."""
+    claim = home / f".v{number:04d}.claim"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        claim.touch(exist_ok=False)
+    except FileExistsError:
+        if time.time() - claim.stat().st_mtime > _CLAIM_SECONDS:
+            # Its saver was killed; its version is not there, or is whole and will not be replaced.
+            claim.unlink(missing_ok=True)
+        yield False
+        return
+    except OSError as error:
+        raise OutputWriteError(
+            f"the label could not be written ({error.strerror or type(error).__name__})",
+            attribute="labels folder",
+            remedy="Free space on the disk, or name a folder that you may write to with --labels",
+        ) from error
+    try:
+        yield True
+    finally:
+        claim.unlink(missing_ok=True)
 
 
 def _write(

@@ -142,7 +142,7 @@ def _check_labels(analysis: Analysis, labels: NDArray[Any]) -> None:
 
 def _person_name(name: str) -> str:
     """Spell a name as a person's family name: ASCII, without the signs that part a name's components."""
-    return ascii_text(name.replace("^", " ").replace("=", " "), limit=64)
+    return ascii_text(name.replace("^", " ").replace("=", " "), limit=63) + "^"
 
 
 def _segments(analysis: Analysis, annotation: Annotation | None) -> list[hd.seg.SegmentDescription]:
