@@ -183,14 +183,12 @@ def _in_map(pet: sitk.Image, index: Index, settings: SegmentationSettings, uptak
     if not basin:
         return None
     region = next((region for region in uptake.regions if region.basin == basin), None)
-    if region is not None:
-        box, voi, suv_max, fraction, warnings = (
-            *(region.box, region.voi, region.suv_max),
-            *(region.voi_fraction, region.warnings),
-        )
-    else:
+    if region is None:
         box, voi, suv_max = _voi_of_basin(suv, uptake.basins, basin, settings.voi_fraction)
         fraction, warnings = settings.voi_fraction, ()
+    else:
+        box, voi, suv_max = region.box, region.voi, region.suv_max
+        fraction, warnings = region.voi_fraction, region.warnings
     voxels = np.argwhere(voi) + [part.start for part in box]
     close = np.all([(axis >= p.start) & (axis < p.stop) for axis, p in zip(voxels.T, near, strict=True)], axis=0)
     if not close.any():
