@@ -280,9 +280,8 @@ def _mostly(labels: NDArray[np.uint16], lesion: GrownLesion) -> int:
 
 
 def _label_near(pet: sitk.Image, labels: NDArray[np.uint16], index: Index) -> int:
-    here = int(labels[index[::-1]])
-    if here:
-        return here
+    if labels[index[::-1]]:
+        return int(labels[index[::-1]])
     near = _hottest(
         sitk.GetArrayViewFromImage(pet), _around(index[::-1], pet.GetSpacing()[::-1], labels.shape), labels > 0
     )

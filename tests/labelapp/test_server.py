@@ -20,6 +20,7 @@ import SimpleITK as sitk
 from fdglung import study
 from fdglung.files import write_nifti_image
 from fdglung.pipeline import analyze
+from fdglung.segmentation_files import segment_files
 from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax, write_dicom
 
@@ -145,9 +146,8 @@ def test_info_lists_the_tools_and_strategies_and_that_this_is_research_software(
     assert info["datastore"]["total"] == 4
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta"])
-def test_the_proposed_lesions_are_those_of_fdglung_analyze_to_the_voxel(client, analysed, name):
-    path, told = client().infer("lesions", name, dict(PARAMS))
+def test_the_proposed_lesions_are_those_of_fdglung_analyze_to_the_voxel(client, analysed):
+    path, told = client().infer("lesions", "alpha", dict(PARAMS))
     assert (mask_of(path) == (sitk.GetArrayFromImage(analysed.lesions) > 0)).all()
     expected = analysed.findings.lesions
     assert len(expected) == 3
@@ -158,6 +158,14 @@ def test_the_proposed_lesions_are_those_of_fdglung_analyze_to_the_voxel(client, 
         assert lesion["tlg_g"] == pytest.approx(true.tlg_g, rel=1e-6)
     assert "found by thresholds" in told["warnings"][0]
     assert "Not a medical device" in told["notice"]
+
+
+def test_the_proposed_lesions_of_a_nifti_pair_are_those_of_fdglung_segment(client, folder, tmp_path):
+    pair = folder[0] / "beta"
+    segment_files(pair / "pet.nii.gz", pair / "ct.nii.gz", tmp_path / "out.nii.gz", method="threshold")
+    path, told = client().infer("lesions", "beta", dict(PARAMS))
+    assert (mask_of(path) == mask_of(str(tmp_path / "out.nii.gz"))).all()
+    assert len(told["lesions"]) == 3
 
 
 def test_the_result_lies_on_the_grid_of_the_image_that_the_server_sends(client, server, folder, tmp_path):
@@ -221,7 +229,9 @@ def test_thresholds_hold_what_they_say(client, folder, kind, value):
     path, told = client().infer("suv_threshold", "beta", {**PARAMS, "kind": kind, "value": value})
     found, suv = mask_of(path), sitk.GetArrayFromImage(phantom.pet)
     for lesion in phantom.lesions:
-        assert found[phantom.pet.TransformPhysicalPointToIndex(lesion.centre_mm)[::-1]]
+        centre = phantom.pet.TransformPhysicalPointToIndex(lesion.centre_mm)[::-1]
+        assert found[centre] == (kind == "percent" or suv[centre] >= told["threshold_suv"])
+    assert found.any()
     if kind == "percent":
         assert told["threshold_suv"] is None
     else:
