@@ -183,9 +183,9 @@ def _in_map(pet: sitk.Image, index: Index, settings: SegmentationSettings, uptak
     if not basin:
         return None
     region = next((region for region in uptake.regions if region.basin == basin), None)
+    fraction, warnings = settings.voi_fraction, tuple[str, ...]()
     if region is None:
         box, voi, suv_max = _voi_of_basin(suv, uptake.basins, basin, settings.voi_fraction)
-        fraction, warnings = settings.voi_fraction, ()
     else:
         box, voi, suv_max = region.box, region.voi, region.suv_max
         fraction, warnings = region.voi_fraction, region.warnings

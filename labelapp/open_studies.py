@@ -6,7 +6,7 @@ import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import SimpleITK as sitk
 
@@ -20,6 +20,8 @@ from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.segmentation_threshold import lesions_of_map
 from fdglung.study import Study
 from fdglung.uptake_map import UptakeMap, uptake_map
+
+T = TypeVar("T")
 
 
 class OpenStudy:
@@ -84,11 +86,12 @@ class OpenStudy:
             return lesions_of_map(self.pet, self.uptake(), chosen, lambda text, fraction: None)
         return pipeline.find_lesions(self.study, self.lungs, self.settings, predictors=self._predictors or None)
 
-    def _once(self, step: Any, make: Callable[[], Any]) -> Any:
+    def _once(self, step: Any, make: Callable[[], T]) -> T:
         with self._lock:
             if step not in self._done:
                 self._done[step] = make()
-            return self._done[step]
+            done: T = self._done[step]
+            return done
 
 
 class OpenStudies:

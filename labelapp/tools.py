@@ -255,9 +255,7 @@ def _lesion_result(
         {key: value for key, value in asdict(lesion).items() if key in _TOLD} | {"side": lesion.side.value}
         for lesion in measured
     ]
-    names: ClassVar[Mapping[str, int]] = (
-        {f"{LESION} {lesion.label}": lesion.label for lesion in measured} if instances else {LESION: 1}
-    )
+    names = {f"{LESION} {lesion.label}": lesion.label for lesion in measured} if instances else {LESION: 1}
     return Result(image, names, tuple(dict.fromkeys(warnings)), {**more, "lesions": table})
 
 
