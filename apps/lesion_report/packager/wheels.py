@@ -1,0 +1,92 @@
+"""The wheels that no registry has: fdglung's own, and PyRadiomics for the image's Python; the same bytes each time."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from apps.lesion_report.packager.build_tools import run
+
+PYRADIOMICS = "3.0.1"
+"""3.1.0 of the registry has metadata that pip refuses."""
+
+EPOCH = "1767225600"
+"""2026-01-01: the time of every file in the wheels, so that the same sources give the same bytes."""
+
+_SOURCES = ("fdglung", "operators", "apps", "pyproject.toml", "README.md", "LICENSE")
+
+# versioneer of PyRadiomics' setup.py calls two names that Python 3.12 no longer has.
+_ALIASES = """
+import configparser
+configparser.SafeConfigParser = configparser.ConfigParser
+configparser.RawConfigParser.readfp = configparser.RawConfigParser.read_file
+"""
+
+
+def build_own(python: Path, root: Path, out: Path) -> None:
+    """Build fdglung's wheel into `out`.
+
+    Parameters
+    ----------
+    python
+        Of `make_tools`.
+    root
+        The checkout; it is copied first, so that nothing is written there.
+    out
+        Folder that is there.
+
+    Raises
+    ------
+    BuildError
+        The build failed.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="fdglung-wheel-") as temporary:
+        source = Path(temporary) / "source"
+        source.mkdir()
+        for name in _SOURCES:
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
+            copy(root / name, source / name, **({"ignore": _no_caches} if copy is shutil.copytree else {}))
+        _build(python, source, out, Path(temporary))
+
+
+def build_pyradiomics(python: Path, out: Path) -> None:
+    """Build PyRadiomics' wheel into `out`, from its source package of the registry.
+
+    Parameters
+    ----------
+    python
+        Of `make_tools`; its version is that of the wheel. A C compiler must be there.
+    out
+        Folder that is there.
+
+    Raises
+    ------
+    BuildError
+        The build failed.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="pyradiomics-wheel-") as temporary:
+        (Path(temporary) / "sitecustomize.py").write_text(_ALIASES, encoding="utf-8")
+        _build(python, f"pyradiomics=={PYRADIOMICS}", out, Path(temporary))
+
+
+def _build(python: Path, what: Path | str, out: Path, temporary: Path) -> None:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-cache-dir", "--no-binary", ":all:"]
+    run(
+        [python, "-m", "pip", "wheel", *options, "--wheel-dir", out, what],
+        cwd=temporary,
+        variables={
+            "SOURCE_DATE_EPOCH": EPOCH,
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": str(temporary),
+            "TMPDIR": str(temporary),
+            # No debug information, which would carry the name of the temporary folder.
+            "CFLAGS": f"-g0 -O2 -ffile-prefix-map={temporary}=.",
+        },
+    )
+
+
+def _no_caches(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == "__pycache__"]
