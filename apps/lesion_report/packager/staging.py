@@ -11,7 +11,7 @@ import fdglung
 from apps.lesion_report.packager.build_tools import make_tools, run
 from apps.lesion_report.packager.builder import PACKAGES
 from apps.lesion_report.packager.models import find_weights, sha256, stage_models
-from apps.lesion_report.packager.wheels import PYRADIOMICS, build_own, build_pyradiomics
+from apps.lesion_report.packager.wheels import SOURCE_ONLY, build_own, build_source_only
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout."""
@@ -81,7 +81,7 @@ def stage(folder: Path, *, tools: Path, weights: Path = ROOT / "bundle" / "model
     packages = folder / PACKAGES
     packages.mkdir(parents=True)
     build_own(python, ROOT, packages)
-    build_pyradiomics(python, packages)
+    build_source_only(python, packages)
     application = _application(folder / "app")
     found = find_weights(weights)
     models = stage_models(found, folder / "models")
@@ -105,7 +105,7 @@ def packager_arguments(staged: Staged, *, tag: str) -> list[str]:
 def requirements(pins: str) -> str:
     """Return requirements.txt of the image: our wheels from the folder beside it, all else from the registry."""
     head = ["--only-binary :all:", f"--find-links {PACKAGES}"]
-    own = [f"fdglung=={fdglung.__version__}", f"pyradiomics=={PYRADIOMICS}"]
+    own = [f"fdglung=={fdglung.__version__}", *(one for one in SOURCE_ONLY if one not in pins.splitlines())]
     return "\n".join([*head, *own, pins.strip()]) + "\n"
 
 

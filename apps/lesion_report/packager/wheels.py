@@ -1,4 +1,4 @@
-"""The wheels that no registry has: fdglung's own, and PyRadiomics for the image's Python; the same bytes each time."""
+"""The wheels that no registry has: fdglung's own and what comes as source only; the same bytes each time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from apps.lesion_report.packager.build_tools import run
 
-PYRADIOMICS = "3.0.1"
-"""3.1.0 of the registry has metadata that pip refuses."""
+SOURCE_ONLY = ("pyradiomics==3.0.1", "docopt==0.6.2")
+"""What the registry has no wheel of for the image's Python: PyRadiomics (3.1.0 has metadata that pip refuses), and
+docopt, which it needs by way of pykwalify."""
 
 EPOCH = "1767225600"
 """2026-01-01: the time of every file in the wheels, so that the same sources give the same bytes."""
@@ -51,25 +52,26 @@ def build_own(python: Path, root: Path, out: Path) -> None:
         _build(python, source, out, Path(temporary))
 
 
-def build_pyradiomics(python: Path, out: Path) -> None:
-    """Build PyRadiomics' wheel into `out`, from its source package of the registry.
+def build_source_only(python: Path, out: Path) -> None:
+    """Build the wheels of `SOURCE_ONLY` into `out`, from the registry's source packages.
 
     Parameters
     ----------
     python
-        Of `make_tools`; its version is that of the wheel. A C compiler must be there.
+        Of `make_tools`; its version is that of the wheels. A C compiler must be there.
     out
         Folder that is there.
 
     Raises
     ------
     BuildError
-        The build failed.
+        A build failed.
 
     """
-    with tempfile.TemporaryDirectory(prefix="pyradiomics-wheel-") as temporary:
-        (Path(temporary) / "sitecustomize.py").write_text(_ALIASES, encoding="utf-8")
-        _build(python, f"pyradiomics=={PYRADIOMICS}", out, Path(temporary))
+    for requirement in SOURCE_ONLY:
+        with tempfile.TemporaryDirectory(prefix="fdglung-wheel-") as temporary:
+            (Path(temporary) / "sitecustomize.py").write_text(_ALIASES, encoding="utf-8")
+            _build(python, requirement, out, Path(temporary))
 
 
 def _build(python: Path, what: Path | str, out: Path, temporary: Path) -> None:
