@@ -21,6 +21,8 @@ def main() -> int:
     """Run the application, write ``status.json`` beside the report, and return the exit code."""
     # The engine's notes on stack size, CUDA and its own graph are no news to a user; its variable still wins.
     os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "ERROR")
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        _run()
     paths = _paths()
     output = Path(paths.output)
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from fdglung import RESEARCH_NOTICE, __version__
-from fdglung.errors import FdglungError, OutputExistsError
+from fdglung.errors import FdglungError, OutputError, OutputExistsError
 from fdglung.files import write_files
 
 STATUS_FILE = "status.json"
@@ -35,7 +36,8 @@ def write_failed(folder: Path, error: BaseException, *, exit_code: int) -> None:
     Parameters
     ----------
     folder
-        Made if it is missing. A folder of other things, or one that was refused because it is in use, is left alone.
+        Made if it is missing. A folder of other things, one that was refused because it is in use, or one that cannot
+        be written to is left alone: the exit code and the log say the same.
     error
         An `FdglungError` is told in full, of any other only its kind, since its text may name a patient.
     exit_code
@@ -54,7 +56,8 @@ def write_failed(folder: Path, error: BaseException, *, exit_code: int) -> None:
             "attribute": error.attribute,
             "remedy": error.remedy,
         }
-    _write(folder, {"status": "failed", "exit_code": exit_code, "error": reason, "files": []})
+    with suppress(OutputError):
+        _write(folder, {"status": "failed", "exit_code": exit_code, "error": reason, "files": []})
 
 
 def _names(folder: Path) -> list[str]:
