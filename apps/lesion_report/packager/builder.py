@@ -23,7 +23,7 @@ _END_WITH_ITS_CODE = (
 )
 
 
-class MapBuilder(PythonAppBuilder):  # type: ignore[misc]
+class MapBuilder(PythonAppBuilder):
     """Builds the image by a container engine."""
 
     packages: ClassVar[Path]

@@ -86,7 +86,7 @@ def stage(folder: Path, *, tools: Path, weights: Path = ROOT / "bundle" / "model
     found = find_weights(weights)
     models = stage_models(found, folder / "models")
     documents = _documents(folder / "docs")
-    sbom = ["--output-reproducible", "--output-format", "JSON", "--output-file", documents / SBOM]
+    sbom = ["--output-reproducible", "--output-format", "JSON", "--output-file", str(documents / SBOM)]
     run([python, "-m", "cyclonedx_py", "requirements", *sbom, application / "requirements.txt"])
     carried = [*packages.iterdir(), *found.carried]
     checksums = {path.name: sha256(path) for path in sorted(carried, key=lambda path: path.name)}

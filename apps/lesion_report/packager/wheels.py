@@ -47,8 +47,10 @@ def build_own(python: Path, root: Path, out: Path) -> None:
         source = Path(temporary) / "source"
         source.mkdir()
         for name in _SOURCES:
-            copy = shutil.copytree if (root / name).is_dir() else shutil.copy2
-            copy(root / name, source / name, **({"ignore": _no_caches} if copy is shutil.copytree else {}))
+            if (root / name).is_dir():
+                shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(root / name, source / name)
         _build(python, source, out, Path(temporary))
 
 
@@ -88,7 +90,3 @@ def _build(python: Path, what: Path | str, out: Path, temporary: Path) -> None:
             "CFLAGS": f"-g0 -O2 -ffile-prefix-map={temporary}=.",
         },
     )
-
-
-def _no_caches(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name == "__pycache__"]
