@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ pytest.importorskip("holoscan_cli.packager")
 import fdglung
 from apps.lesion_report.packager import __main__ as packager
 from apps.lesion_report.packager.build_tools import PYTHON_VARIABLE, BuildError, find_python
-from apps.lesion_report.packager.builder import ContextBuilder, replaced_once
+from apps.lesion_report.packager.builder import ContextBuilder, MapBuilder, replaced_once
 from apps.lesion_report.packager.manifests import (
     complete_application,
     complete_files,
@@ -30,8 +31,8 @@ APP = ROOT / "apps" / "lesion_report"
 
 
 @pytest.fixture(scope="module")
-def context(tmp_path_factory):
-    """A build context of the application itself, with stand-ins for wheels, which take minutes to build."""
+def staged(tmp_path_factory):
+    """The application as the packager is given it, with stand-ins for wheels, which take minutes to build."""
     folder = tmp_path_factory.mktemp("staged")
     for name in ("packages", "docs", "models/lesions", "app"):
         (folder / name).mkdir(parents=True)
@@ -39,10 +40,46 @@ def context(tmp_path_factory):
         (folder / name).write_text(name)
     (folder / "app" / "requirements.txt").write_text(requirements("docopt==0.6.2\nnumpy==1.26.4"))
     (folder / "app" / "app.yaml").write_text((APP / "app.yaml").read_text())
-    staged = Staged(folder / "app", folder / "packages", folder / "docs", folder / "models", ())
-    ContextBuilder.out = folder / "context"
+    return Staged(folder / "app", folder / "packages", folder / "docs", folder / "models", ())
+
+
+@pytest.fixture(scope="module")
+def context(staged, tmp_path_factory):
+    ContextBuilder.out = tmp_path_factory.mktemp("context") / "context"
     packager._package(staged, ContextBuilder, "lesions:1.2.3")
     return ContextBuilder.out
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_engine_is_called_with_the_same_context(staged, context, monkeypatch):
+    from holoscan_cli.packager import container_builder
+
+    seen = {}
+
+    def build(**options):
+        seen.update(options, contents=contents(Path(options["context_path"])))
+
+    monkeypatch.setattr(container_builder, "create_and_get_builder", lambda name: name)
+    monkeypatch.setattr(container_builder, "build_docker_image", build)
+    packager._package(staged, MapBuilder, "lesions:1.2.3")
+    assert seen["tags"] == ["lesions-x64-workstation-dgpu-linux-amd64:1.2.3"]
+    assert seen["platforms"] == ["linux/amd64"]
+    assert seen["contents"] == contents(context)
+
+
+def test_a_failure_of_the_engine_is_no_success(staged, monkeypatch):
+    from holoscan_cli.packager import container_builder
+
+    def build(**options):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(container_builder, "create_and_get_builder", lambda name: name)
+    monkeypatch.setattr(container_builder, "build_docker_image", build)
+    with pytest.raises(BuildError):
+        packager._package(staged, MapBuilder, "lesions:1.2.3")
 
 
 def test_the_context_holds_what_its_dockerfile_copies(context):
@@ -123,8 +160,6 @@ def test_a_bad_app_yaml_is_refused_when_manifests_are_completed(tmp_path):
 
 @pytest.mark.parametrize("code", [0, 2, 7])
 def test_the_entry_script_ends_with_the_application_s_exit_code(context, tmp_path, code):
-    import subprocess
-
     manifest = json.loads((context / "map" / "app.json").read_text())
     manifest["command"] = json.dumps(["bash", str(tmp_path / "app.sh")])
     (tmp_path / "app.json").write_text(json.dumps(manifest))
