@@ -51,6 +51,7 @@ def find_python() -> Path:
 
 def make_tools(folder: Path) -> Path:
     """Make an environment with `TOOLS`, or take the one that an earlier call made; return its interpreter."""
+    folder = folder.resolve()
     python, marker = folder / "bin" / "python", folder / "tools.txt"
     if not marker.is_file() or marker.read_text(encoding="utf-8") != "\n".join(TOOLS):
         shutil.rmtree(folder, ignore_errors=True)
