@@ -5,8 +5,9 @@ RUN := $(VENV)/bin/python
 DEMO := demo
 STUDY ?=
 SEED ?= 0
+export MAP_PYTHON ?=
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics map map-context clean
 
 setup: $(VENV)/ready
 
@@ -58,6 +59,13 @@ benchmark-classification: setup
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics
+
+# The MONAI Application Package: an image by `monai-deploy package`, or the folder that it is built from.
+map: setup
+	$(RUN) -m apps.lesion_report.packager image
+
+map-context: setup
+	$(RUN) -m apps.lesion_report.packager context build/map
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info
