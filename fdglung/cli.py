@@ -19,7 +19,7 @@ from fdglung.cli_harmonise import add_harmonise
 from fdglung.cli_label import add_label, add_label_export
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
-from fdglung.cli_segment import add_network, add_segment
+from fdglung.cli_segment import add_network, add_segment, network_settings
 from fdglung.cli_statistics import add_statistics
 from fdglung.errors import FdglungError
 
@@ -338,11 +338,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         segmentation=SegmentationSettings(
             method=options.method,
             region=options.region,
-            checkpoints=tuple(options.checkpoint),
-            backend=options.backend,
-            flips=options.flips,
-            probability=options.probability,
-            min_suv=options.min_suv,
+            **network_settings(options),
             seed_suv=options.seed_suv,
             reference_factor=options.reference_factor,
             voi_fraction=options.voi_fraction,

@@ -66,6 +66,17 @@ def add_network(command: argparse.ArgumentParser) -> None:
     )
 
 
+def network_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_network` took, as fields of `fdglung.segmentation.SegmentationSettings`."""
+    return {
+        "checkpoints": tuple(options.checkpoint),
+        "backend": options.backend,
+        "flips": options.flips,
+        "probability": options.probability,
+        "min_suv": options.min_suv,
+    }
+
+
 def _segment(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.segmentation_files import segment_files
 
@@ -81,12 +92,8 @@ def _segment(options: argparse.Namespace) -> dict[str, object]:
             progress=tell,
             method=options.method,
             region=options.region,
-            checkpoints=tuple(options.checkpoint),
-            backend=options.backend,
-            flips=options.flips,
-            probability=options.probability,
-            min_suv=options.min_suv,
             min_volume_ml=options.min_volume_ml,
+            **network_settings(options),
         )
     if not options.json:
         print(f"{len(result.lesions)} lesion{'' if len(result.lesions) == 1 else 's'} written to {options.out}")

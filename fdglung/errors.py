@@ -177,14 +177,6 @@ class TooFewCasesError(InputError):
     """A class with fewer lesions or patients than folds, or too few lesions to select features."""
 
 
-class SharedPatientError(InputError):
-    """A patient in training and test at once."""
-
-
-class DuplicatedLesionError(InputError):
-    """Lesions of two patients with the same values: one patient under two names."""
-
-
 class UnusableFeaturesError(InputError):
     """Features of which none varies or has a value."""
 

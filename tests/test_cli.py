@@ -113,7 +113,15 @@ def test_convert_writes_pet_ct_and_study(study, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"pet_suvbw.nii.gz", "ct_hu.nii.gz", "study.json"}
 
 
-@pytest.mark.parametrize("arguments", [["--seed-suv", "-3"], ["--voi-fraction", "2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seed-suv", "-3"],
+        ["--voi-fraction", "2"],
+        ["--method", "network", "--probability", "2"],
+        ["--method", "network", "--min-suv", "-1"],
+    ],
+)
 def test_an_impossible_parameter_is_refused_before_anything_is_read(arguments, tmp_path, capsys):
     assert cli.main(["analyze", str(tmp_path / "absent"), str(tmp_path / "out"), *arguments]) == cli.EXIT_BAD_INPUT
     assert "ParameterError" in capsys.readouterr().err

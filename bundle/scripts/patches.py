@@ -156,7 +156,7 @@ class PatchLoader:
         signs: torch.Tensor,
         moved: torch.Tensor | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what `_bent` would at whole voxels, without interpolation: a third of the time."""
+        """Return what `_bent` would at whole voxels, without interpolation."""
         size = torch.tensor(self.patch_size, device=self.device)
         start = (centre - (size - 1) / 2).round()
         beyond = [OUTSIDE[channel] for channel in self.spec.channels]

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
+from fdglung.classification.cautions import Caution, CautionKind, some
 from fdglung.classification.tables import Lesions
-from fdglung.errors import DuplicatedLesionError, UnusableFeaturesError
-
-FEWEST_TO_TELL = 5
-"""Varying features from which on equal values of two lesions are no coincidence."""
+from fdglung.errors import TooFewFeaturesError, UnusableFeaturesError
+from fdglung.leaks import check_leaks
 
 
 def check_data(lesions: Lesions) -> tuple[Caution, ...]:
@@ -25,9 +22,8 @@ def check_data(lesions: Lesions) -> tuple[Caution, ...]:
     ------
     UnusableFeaturesError
         No feature varies.
-    DuplicatedLesionError
-        Two patients have a lesion with the same values of all features, at least `FEWEST_TO_TELL` of which vary. A
-        lesion that was segmented or computed anew has other values and is not found.
+    DuplicatedPatientError
+        Two patients have a lesion with the same features, by the rule of `fdglung.leaks.find_duplicates`.
 
     """
     present = np.isfinite(lesions.values)
@@ -43,7 +39,7 @@ def check_data(lesions: Lesions) -> tuple[Caution, ...]:
             attribute=some(lesions.names),
             remedy="Give features that differ between lesions",
         )
-    _check_patients(lesions, varies)
+    _check_patients(lesions)
     cautions = []
     for kind, columns, what in (
         (CautionKind.EMPTY_FEATURES, empty, "have no value"),
@@ -55,21 +51,14 @@ def check_data(lesions: Lesions) -> tuple[Caution, ...]:
     return tuple(cautions)
 
 
-def _check_patients(lesions: Lesions, varies: NDArray[np.bool_]) -> None:
-    if varies.sum() < FEWEST_TO_TELL:
-        return
-    # Adding 0 makes -0 and 0 one.
-    values = np.where(np.isfinite(lesions.values), lesions.values, np.inf)[:, varies] + 0.0
-    first: dict[bytes, int] = {}
-    pairs = [
-        (before, row)
-        for row, one in enumerate(values)
-        if (before := first.setdefault(one.tobytes(), row)) != row and lesions.patients[before] != lesions.patients[row]
-    ]
-    if pairs:
-        rows = sorted({lesions.rows[row] for pair in pairs for row in pair})
-        raise DuplicatedLesionError(
-            f"{rows_text(rows)} have the same values of all {int(varies.sum())} features and different patients",
-            attribute="patient",
-            remedy="Give one patient one name, or leave the copies out: they would be in training and test at once",
+def _check_patients(lesions: Lesions) -> None:
+    try:
+        check_leaks(
+            lesions.patients,
+            ["training"] * len(lesions),
+            lesions.values,
+            lines=[row + 1 for row in lesions.rows],
         )
+    except TooFewFeaturesError:
+        # In a few features two lesions may be alike by chance.
+        return

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
 from fdglung.classification.config import ClassifierConfig
-from fdglung.errors import FeatureTableError, LabelTableError, SharedPatientError, UnknownLesionClassError
+from fdglung.errors import FeatureTableError, LabelTableError, PatientInTwoSetsError, UnknownLesionClassError
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -39,7 +39,7 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
 
     Raises
     ------
-    LabelTableError, UnknownLesionClassError, SharedPatientError, FeatureTableError
+    LabelTableError, UnknownLesionClassError, PatientInTwoSetsError, FeatureTableError
         As `fdglung.classification.tables.read_labelled` has them.
 
     """
@@ -139,7 +139,7 @@ def _training(
     outside = {patient for row, patient in whose.items() if not trained[found[row]]}
     shared = [lesions.rows[row] for row, patient in whose.items() if patient in inside & outside]
     if shared:
-        raise SharedPatientError(
+        raise PatientInTwoSetsError(
             f"{rows_text(shared)} of the features are of patients who are in training and in another set",
             attribute="patient, set",
             remedy="Give all lesions of a patient the same set",

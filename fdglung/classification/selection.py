@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,8 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):
         return np.asarray(self.support_)
 
 
-class RankedSelector(SelectorMixin, BaseEstimator):
-    """Base of selectors that name the best features in order: `_order` does the work.
+class LimitedSelector(SelectorMixin, BaseEstimator):
+    """Base of selectors that keep the best features, at most `MOST_SHARE` as many as there are lesions.
 
     Parameters
     ----------
@@ -119,19 +120,6 @@ class RankedSelector(SelectorMixin, BaseEstimator):
 
     def __init__(self, n_features: int | None = None) -> None:
         self.n_features = n_features
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> RankedSelector:  # noqa: N803
-        """Learn from `X` (lesions, features), finite, and classes `y` (lesions,) which features are kept.
-
-        Raises
-        ------
-        InputError
-            The lesions are too few for one feature, or no feature tells anything.
-
-        """
-        self._check()
-        values, coded = self._checked(X, y)
-        return self._keep(self._order(values, coded, self.limit_), "no feature differs between the classes")
 
     def _check(self) -> None:
         good = self.n_features is None or whole(self.n_features)
@@ -155,9 +143,6 @@ class RankedSelector(SelectorMixin, BaseEstimator):
         self.order_ = order[: self.limit_]
         return self
 
-    def _order(self, values: Array, coded: Indices, count: int) -> Indices:
-        raise NotImplementedError
-
     def _get_support_mask(self) -> NDArray[np.bool_]:
         check_is_fitted(self, "order_")
         mask = np.zeros(self.n_features_in_, dtype=bool)
@@ -170,8 +155,29 @@ class RankedSelector(SelectorMixin, BaseEstimator):
         return tags
 
 
+class RankedSelector(LimitedSelector):
+    """Base of selectors that rank features once: `_order` does the work; the rest as in `LimitedSelector`."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> RankedSelector:  # noqa: N803
+        """Learn from `X` (lesions, features), finite, and classes `y` (lesions,) which features are kept.
+
+        Raises
+        ------
+        InputError
+            The lesions are too few for one feature, or no feature tells anything.
+
+        """
+        self._check()
+        values, coded = self._checked(X, y)
+        return self._keep(self._order(values, coded, self.limit_), "no feature differs between the classes")
+
+    @abstractmethod
+    def _order(self, values: Array, coded: Indices, count: int) -> Indices:
+        """Return up to `count` columns of `values` (lesions, features), the best first; classes as numbers."""
+
+
 class MrmrSelector(RankedSelector):
-    """Minimum redundancy, maximum relevance: parameters and attributes as `RankedSelector` has them.
+    """Minimum redundancy, maximum relevance: parameters and attributes as `LimitedSelector` has them.
 
     The next feature is the one whose F statistic between classes, divided by its mean absolute Pearson correlation
     with the features taken so far, is the highest (the quotient FCQ of Ding & Peng, J Bioinform Comput Biol
@@ -184,7 +190,7 @@ class MrmrSelector(RankedSelector):
 
 
 class LassoSelector(RankedSelector):
-    """The features of multinomial logistic regression with an L1 penalty: parameters as `RankedSelector` has them.
+    """The features of multinomial logistic regression with an L1 penalty: parameters as `LimitedSelector` has them.
 
     The penalty is lowered as long as no more than the allowed number of features have a coefficient; features are in
     the order in which they came in. Columns are scaled first, as the penalty is the same for all.
@@ -200,7 +206,7 @@ class MrmrLassoSelector(RankedSelector):
     Parameters
     ----------
     n_features
-        As in `RankedSelector`.
+        As in `LimitedSelector`.
     candidates
         Features that mRMR leaves, for each that may be kept.
 

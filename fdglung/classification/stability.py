@@ -8,11 +8,11 @@ from sklearn.base import clone  # type: ignore[import-untyped]
 from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_consistent_length  # type: ignore[import-untyped]
 
-from fdglung.classification.selection import MrmrSelector, RankedSelector, most_features
+from fdglung.classification.selection import LimitedSelector, MrmrSelector, most_features
 from fdglung.radiomics.checks import number, require, whole
 
 
-class StabilitySelector(RankedSelector):
+class StabilitySelector(LimitedSelector):
     """Keeps what a selector finds in many random halves of the patients.
 
     After Meinshausen & Buhlmann, J R Stat Soc B 2010;72:417 (10.1111/j.1467-9868.2010.00740.x), with patients in place
@@ -23,7 +23,7 @@ class StabilitySelector(RankedSelector):
     selector
         The selector to repeat; None for `MrmrSelector`. Its own ``n_features`` counts in each half.
     n_features
-        As in `RankedSelector`.
+        As in `LimitedSelector`.
     resamples
         How many halves.
     threshold
@@ -42,7 +42,7 @@ class StabilitySelector(RankedSelector):
 
     def __init__(
         self,
-        selector: RankedSelector | None = None,
+        selector: LimitedSelector | None = None,
         *,
         n_features: int | None = None,
         resamples: int = 50,

@@ -146,7 +146,7 @@ def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: Class
         The table cannot be read, lacks a column or a value, names a lesion twice, or none of the lesions.
     UnknownLesionClassError
         A class is none of the configuration's.
-    SharedPatientError
+    PatientInTwoSetsError
         A patient is in the training set and in another.
     FeatureTableError, SettingsMismatchError
         As in `read_lesions`.

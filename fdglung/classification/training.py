@@ -124,7 +124,7 @@ def train(
         A class is none of the configuration's.
     TooFewCasesError
         A class has fewer patients than folds, or there is one class only.
-    UnusableFeaturesError, DuplicatedLesionError
+    UnusableFeaturesError, DuplicatedPatientError
         As `fdglung.classification.data_check.check_data` has them.
     InputError
         In some fold no feature is left.

@@ -10,8 +10,8 @@ from fdglung.errors import (
     FeatureTableError,
     LabelTableError,
     ParameterError,
+    PatientInTwoSetsError,
     SettingsMismatchError,
-    SharedPatientError,
     UnknownLesionClassError,
 )
 from fdglung.radiomics.settings import RadiomicsSettings, to_yaml
@@ -110,7 +110,7 @@ def test_labels_that_cannot_be_used_are_errors_with_rows(files):
 
 def test_a_patient_in_training_and_test_is_an_error_with_the_rows(files):
     change(files[1], lambda table: table.assign(set=["train"] * 11 + ["test"] * 9))
-    with pytest.raises(SharedPatientError, match="rows 11, 12 of the features"):
+    with pytest.raises(PatientInTwoSetsError, match="rows 11, 12 of the features"):
         read_labelled([files[0]], files[1], CONFIG)
 
 

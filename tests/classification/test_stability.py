@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from fdglung.errors import InputError
 class Watched(MrmrSelector):
     """Keeps what it was fitted on; the first column tells the patient."""
 
-    seen: list = []  # noqa: RUF012
+    seen: ClassVar[list] = []
 
     def fit(self, X, y):  # noqa: N803
         Watched.seen.append((np.asarray(X)[:, 0], np.asarray(y)))

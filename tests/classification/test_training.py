@@ -11,7 +11,7 @@ from fdglung.classification.cautions import CautionKind
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.training import _part, train
 from fdglung.errors import (
-    DuplicatedLesionError,
+    DuplicatedPatientError,
     InputError,
     LabelTableError,
     ParameterError,
@@ -113,7 +113,10 @@ def test_a_patient_under_two_names_is_found_and_the_rows_are_named():
     given = lesions(120, 8)
     values = given.values.copy()
     values[100] = values[7]
-    with pytest.raises(DuplicatedLesionError, match="rows 8, 101 have the same values of all 8 features"):
+    with pytest.raises(DuplicatedPatientError, match=r"same features: rows 8 and 101 \(identical\)"):
+        train(replace(given, values=values), CONFIG)
+    values[100] *= 1.001
+    with pytest.raises(DuplicatedPatientError, match=r"same features: rows 8 and 101 \(near-identical\)"):
         train(replace(given, values=values), CONFIG)
     values = given.values.copy()
     values[7] = values[6]
