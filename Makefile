@@ -5,6 +5,7 @@ RUN := $(VENV)/bin/python
 DEMO := demo
 STUDY ?=
 SEED ?= 0
+COHORT ?= out/cohort
 export MAP_PYTHON ?=
 
 .PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics map map-context clean
@@ -66,6 +67,11 @@ map: setup
 
 map-context: setup
 	$(RUN) -m apps.lesion_report.packager context build/map
+
+benchmark-segmentation: setup
+	$(RUN) -m fdglung phantom $(COHORT) --cohort benchmarks/cohort.yaml --workers 2
+	$(RUN) -m benchmarks.segmentation phantoms $(COHORT)
+	$(RUN) -m benchmarks.segmentation speed $(COHORT)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info
