@@ -5,8 +5,10 @@ RUN := $(VENV)/bin/python
 DEMO := demo
 STUDY ?=
 SEED ?= 0
+COHORT ?= out/cohort
+export MAP_PYTHON ?=
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics map map-context clean
 
 setup: $(VENV)/ready
 
@@ -58,6 +60,18 @@ benchmark-classification: setup
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics
+
+# The MONAI Application Package: an image by `monai-deploy package`, or the folder that it is built from.
+map: setup
+	$(RUN) -m apps.lesion_report.packager image
+
+map-context: setup
+	$(RUN) -m apps.lesion_report.packager context build/map
+
+benchmark-segmentation: setup
+	$(RUN) -m fdglung phantom $(COHORT) --cohort benchmarks/cohort.yaml --workers 2
+	$(RUN) -m benchmarks.segmentation phantoms $(COHORT)
+	$(RUN) -m benchmarks.segmentation speed $(COHORT)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

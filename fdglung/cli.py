@@ -16,6 +16,7 @@ from fdglung.cli_classify import add_classify, add_train_classifier
 from fdglung.cli_delta import add_delta
 from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
+from fdglung.cli_label import add_label, add_label_export
 from fdglung.cli_lungs import add_train_lungs
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     add_train_classifier(commands)
     add_classify(commands)
     add_statistics(commands)
+    add_label(commands)
+    add_label_export(commands)
     add_weights(commands)
     add_train_lungs(commands)
     return parser

@@ -153,6 +153,10 @@ class NoThoraxError(InputError):
     """The CT shows no lungs."""
 
 
+class NoReferenceUptakeError(InputError):
+    """Liver or blood pool that a threshold is tied to cannot be measured."""
+
+
 class LungWeightsError(InputError):
     """Weights for lungmask that are not there or do not fit."""
 
@@ -315,6 +319,22 @@ class SmallGroupError(InputError):
 
 class DivergedTrainingError(FdglungError, ArithmeticError):
     """Training produced a loss that is no number."""
+
+
+class UnknownStudyError(InputError):
+    """A study or label that the folder of studies does not have."""
+
+
+class NotQuantitativePetError(InputError):
+    """An image that was asked for by name and is no PET in SUV."""
+
+
+class LabelGridError(InputError):
+    """A label that does not lie on its PET's grid."""
+
+
+class ClickError(InputError):
+    """Points that are no voxels of the PET."""
 
 
 class OutputError(FdglungError, OSError):

@@ -6,9 +6,10 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
@@ -19,6 +20,9 @@ from fdglung.lesions import Lesion
 from fdglung.lungs import LungRegion
 from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study
+
+if TYPE_CHECKING:
+    from fdglung.network.backends import Predictor
 
 Progress = Callable[[str, float], None]
 
@@ -132,10 +136,15 @@ def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = 
 
 
 def find_lesions(
-    study: Study, region: LungRegion | None, settings: Settings, *, progress: Progress | None = None
+    study: Study,
+    region: LungRegion | None,
+    settings: Settings,
+    *,
+    predictors: Sequence[Predictor] | None = None,
+    progress: Progress | None = None,
 ) -> LesionSegmentation:
     """Find the lesions; see `fdglung.segmentation.segment`."""
-    return segmentation.segment(study, region, settings.segmentation, progress=progress)
+    return segmentation.segment(study, region, settings.segmentation, predictors=predictors, progress=progress)
 
 
 def measure(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,6 +12,9 @@ import SimpleITK as sitk
 from fdglung.errors import NoCtError, NoPetError, ParameterError
 from fdglung.lungs import LungRegion
 from fdglung.study import Study
+
+if TYPE_CHECKING:
+    from fdglung.network.backends import Predictor
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def segment(
     lungs: LungRegion | None,
     settings: SegmentationSettings | None = None,
     *,
+    predictors: Sequence[Predictor] | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> LesionSegmentation:
     """Find the avid lung lesions of a study.
@@ -194,6 +198,8 @@ def segment(
         the whole PET and says so.
     settings
         Method and thresholds.
+    predictors
+        The networks of the settings' checkpoints, opened already; None opens them anew.
     progress
         Called with a text and the fraction done.
 
@@ -223,7 +229,7 @@ def segment(
     if settings.method == "network":
         from fdglung.segmentation_network import segment_by_network
 
-        return segment_by_network(study.pet, study.ct, lungs, settings, tell)
+        return segment_by_network(study.pet, study.ct, lungs, settings, tell, predictors=predictors)
     if settings.region == "lungs" and (lungs is None or study.ct is None):
         raise NoCtError(
             "the study holds no CT, so the lungs cannot be found",

@@ -61,11 +61,14 @@ def segment_by_network(
     lungs: LungRegion | None,
     settings: SegmentationSettings,
     tell: Callable[[str, float], None],
+    *,
+    predictors: Sequence[Predictor] | None = None,
 ) -> LesionSegmentation:
     """Find lesions by the networks of `settings.checkpoints`; see `fdglung.segmentation.segment`."""
     tell("opening the network", 0.0)
-    checkpoints = open_checkpoints(settings.checkpoints)
-    predictors = [open_predictor(checkpoint, settings.backend) for checkpoint in checkpoints]
+    if predictors is None:
+        predictors = open_predictors(settings)
+    checkpoints = [predictor.checkpoint for predictor in predictors]
     box = lungs.box_mm if settings.region == "lungs" and lungs is not None else None
     result = predict(
         pet,
@@ -98,6 +101,19 @@ def segment_by_network(
             for checkpoint, backend in zip(checkpoints, result.backends, strict=True)
         ),
     )
+
+
+def open_predictors(settings: SegmentationSettings) -> tuple[Predictor, ...]:
+    """Make the networks of `settings.checkpoints` ready to run, which takes seconds.
+
+    Raises
+    ------
+    CheckpointError, BackendError
+        As `open_checkpoints` and `fdglung.network.backends.open_predictor`.
+
+    """
+    checkpoints = open_checkpoints(settings.checkpoints)
+    return tuple(open_predictor(checkpoint, settings.backend) for checkpoint in checkpoints)
 
 
 def open_checkpoints(paths: Sequence[str]) -> tuple[Checkpoint, ...]:

@@ -19,6 +19,8 @@ from fdglung.dicom import files, pixels
 from fdglung.dicom.candidates import Candidate
 from fdglung.dicom.files import Found
 from fdglung.dicom.geometry import image_of, straightened
+from fdglung.dicom.rules import SelectionRules
+from fdglung.dicom.rules import apply as apply_rules
 from fdglung.dicom.selection import Selection, choose
 from fdglung.dicom.series import SeriesVerdict, group
 from fdglung.dicom.suv import SuvRecord
@@ -67,6 +69,7 @@ def load(
     *,
     pet_series_uid: str | None = None,
     ct_series_uid: str | None = None,
+    rules: SelectionRules | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Read the PET and CT of a study.
@@ -78,6 +81,8 @@ def load(
         skipped.
     pet_series_uid, ct_series_uid
         SeriesInstanceUID of the series to take; by default `fdglung.dicom.selection.choose` decides.
+    rules
+        Which series may be taken at all; None for any.
     progress
         Called with the name of the step and the fraction of the whole done.
 
@@ -90,11 +95,12 @@ def load(
     Raises
     ------
     InputError
-        What `fdglung.dicom.files.opened`, `fdglung.dicom.series.group`, `fdglung.dicom.selection.choose` and
-        `fdglung.dicom.pixels` refuse.
+        What `fdglung.dicom.files.opened`, `fdglung.dicom.series.group`, `fdglung.dicom.rules.apply`,
+        `fdglung.dicom.selection.choose` and `fdglung.dicom.pixels` refuse.
 
     """
-    with _selected(source, pet_series_uid, ct_series_uid, _part(progress, 0.0, 0.4)) as (selection, verdicts, found):
+    part = _part(progress, 0.0, 0.4)
+    with _selected(source, pet_series_uid, ct_series_uid, rules, part) as (selection, verdicts, found):
         warnings = [*_notes(found), *selection.warnings]
         pet = ct = None
         if selection.pet is not None and selection.pet.suv is not None:
@@ -135,7 +141,7 @@ def load_suv(
 
     Parameters and errors are those of `load`, less those of pixels; None where the study holds no PET.
     """
-    with _selected(source, pet_series_uid, ct_series_uid, progress) as (selection, _, _):
+    with _selected(source, pet_series_uid, ct_series_uid, None, progress) as (selection, _, _):
         return selection.pet.suv if selection.pet else None
 
 
@@ -199,10 +205,17 @@ def summary(study: Study) -> dict[str, object]:
 
 @contextmanager
 def _selected(
-    source: Path | str, pet_series_uid: str | None, ct_series_uid: str | None, progress: Progress | None
+    source: Path | str,
+    pet_series_uid: str | None,
+    ct_series_uid: str | None,
+    rules: SelectionRules | None,
+    progress: Progress | None,
 ) -> Iterator[tuple[Selection, tuple[SeriesVerdict, ...], Found]]:
     with files.opened(source, progress=progress) as found:
         stacks, refused = group(found.files)
+        if rules is not None:
+            stacks, left = apply_rules(rules, stacks)
+            refused += left
         selection = choose(stacks, pet_series_uid=pet_series_uid, ct_series_uid=ct_series_uid, refused=refused)
         yield selection, selection.verdicts + refused, found
 

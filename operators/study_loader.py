@@ -7,6 +7,7 @@ from typing import Any
 
 from monai.deploy.core import ExecutionContext, Fragment, InputContext, Operator, OperatorSpec, OutputContext
 
+from fdglung.dicom.rules import SelectionRules
 from fdglung.study import load
 
 
@@ -28,6 +29,8 @@ class StudyLoaderOperator(Operator):
         Folder, zip or file of DICOM.
     pet_series_uid, ct_series_uid
         SeriesInstanceUID of the series to take; None leaves the choice to `fdglung.study.load`.
+    rules
+        Which series may be taken at all; None for any.
 
     Raises
     ------
@@ -43,11 +46,13 @@ class StudyLoaderOperator(Operator):
         input_path: Path,
         pet_series_uid: str | None = None,
         ct_series_uid: str | None = None,
+        rules: SelectionRules | None = None,
         **kwargs: Any,
     ) -> None:
         self._input_path = Path(input_path)
         self._pet_series_uid = pet_series_uid
         self._ct_series_uid = ct_series_uid
+        self._rules = rules
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
@@ -56,5 +61,10 @@ class StudyLoaderOperator(Operator):
 
     def compute(self, op_input: InputContext, op_output: OutputContext, context: ExecutionContext) -> None:
         """Read the study and emit it."""
-        study = load(self._input_path, pet_series_uid=self._pet_series_uid, ct_series_uid=self._ct_series_uid)
+        study = load(
+            self._input_path,
+            pet_series_uid=self._pet_series_uid,
+            ct_series_uid=self._ct_series_uid,
+            rules=self._rules,
+        )
         op_output.emit(study, "study")

@@ -124,7 +124,7 @@ def test_a_lesion_that_reaches_out_of_what_was_searched_says_so(monkeypatch):
     study = study_of([AT_LEFT_PLEURA, IN_RIGHT_LUNG])
     whole = segment(study, lungs.segment(study.ct))
     assert not any(lesion.warnings for lesion in whole.lesions)
-    monkeypatch.setattr("fdglung.segmentation_threshold._ROOM_AROUND_BOX_MM", -6.0)
+    monkeypatch.setattr("fdglung.uptake_map._ROOM_AROUND_BOX_MM", -6.0)
     inner, outer = segment(study, lungs.segment(study.ct, margin_mm=0)).lesions
     assert inner.warnings == ()
     assert "rest of it is missing" in outer.warnings[0]

@@ -3,41 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import AppContext, Application
 
-from fdglung.pipeline import Settings
-from fdglung.segmentation import SegmentationSettings
+from apps.lesion_report.configuration import configuration_path, read_configuration, with_models
 from operators import (
     LesionMeasurementOperator,
     LesionSegmentationOperator,
     LungRegionOperator,
+    RadiomicsOperator,
     ReportWriterOperator,
     StudyLoaderOperator,
 )
 
-CONFIGURATION = Path(__file__).with_name("app.yaml")
-"""Thresholds and outputs of the application, and what the packager must know."""
-
 
 class LesionReportApplication(Application):
-    """Find, measure and report the avid lung lesions of one study. Research software."""
+    """Find, measure and report the avid lung lesions of one study. Research software. Not a medical device.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As `Application` takes them: the command line with the paths of input, output and models, each of which the
+        variables `HOLOSCAN_INPUT_PATH`, `HOLOSCAN_OUTPUT_PATH` and `HOLOSCAN_MODEL_PATH` may name instead.
+
+    Raises
+    ------
+    fdglung.errors.ParameterError
+        If app.yaml asks for what cannot be.
+    fdglung.errors.CheckpointError, fdglung.errors.LungWeightsError
+        If it names a model that the models folder lacks.
+
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        path = configuration_path()
+        self._configuration = read_configuration(path)
+        super().__init__(*args, **kwargs)
+        self.config(str(path))
+        self._context: AppContext = Application.init_app_context(self.argv)
+        self._settings = with_models(self._configuration, Path(self._context.model_path))
 
     def compose(self) -> None:
-        """Connect loader, lungs, lesions, measurement and writer."""
-        context: AppContext = Application.init_app_context(self.argv)
-        self.config(str(CONFIGURATION))
-        settings = Settings(segmentation=SegmentationSettings(**self.kwargs("segmentation")))
-
+        """Connect loader, lungs, lesions, measurement, radiomics where asked for, and writer."""
+        asked, settings = self._configuration, self._settings
         loader = StudyLoaderOperator(
-            self, CountCondition(self, 1), input_path=Path(context.input_path), name="study_loader"
+            self,
+            CountCondition(self, 1),
+            input_path=Path(self._context.input_path),
+            rules=asked.selection,
+            name="study_loader",
         )
         lungs = LungRegionOperator(self, settings=settings, name="lung_region")
         segmentation = LesionSegmentationOperator(self, settings=settings, name="lesion_segmentation")
         measurement = LesionMeasurementOperator(self, settings=settings, name="lesion_measurement")
         writer = ReportWriterOperator(
-            self, output_folder=Path(context.output_path), name="report_writer", **self.kwargs("report")
+            self,
+            output_folder=Path(self._context.output_path),
+            outputs=asked.report.outputs,
+            segmentation_type=asked.report.segmentation_type,
+            overwrite=asked.report.overwrite,
+            with_features=asked.radiomics.enabled,
+            name="report_writer",
         )
 
         self.add_flow(loader, lungs, {("study", "study")})
@@ -47,6 +75,13 @@ class LesionReportApplication(Application):
         self.add_flow(lungs, measurement, {("lungs", "lungs")})
         self.add_flow(segmentation, measurement, {("lesions", "lesions")})
         self.add_flow(measurement, writer, {("analysis", "analysis")})
+        if asked.radiomics.enabled:
+            radiomics = RadiomicsOperator(
+                self, settings=asked.radiomics.read, workers=asked.radiomics.workers, name="radiomics"
+            )
+            self.add_flow(measurement, radiomics, {("analysis", "analysis")})
+            self.add_flow(radiomics, writer, {("features", "features")})
+            # Classes of lesions join here: an operator that takes `analysis` and `features` and hands the writer both.
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from fdglung.reporting.dicom_common import image_rows, pet_headers
 
 
 def check_report(analysis: Analysis, folder: Path) -> None:
-    """Read a report's files and compare them with what they were made from.
+    """Read the files of a report that are there, and compare them with what they were made from.
 
     Parameters
     ----------
@@ -32,21 +32,52 @@ def check_report(analysis: Analysis, folder: Path) -> None:
         A file does not say what it should.
 
     """
-    seg = hd.seg.segread(folder / "lesions.seg.dcm")
-    _require(_same_mask(seg, analysis), "lesions.seg.dcm")
-    sr = hd.sr.srread(folder / "measurements.sr.dcm")
-    groups = sr.content.get_volumetric_roi_measurement_groups()
+    checks = {
+        "lesions.seg.dcm": _seg,
+        "measurements.sr.dcm": _sr,
+        "report.pdf": _pdf,
+        "report.dcm": _dicom_pdf,
+        "findings.json": _findings,
+        "lesions.csv": _table,
+    }
+    for name, check in checks.items():
+        path = folder / name
+        _require(not path.exists() or check(analysis, path), name)
+
+
+def _seg(analysis: Analysis, path: Path) -> bool:
+    return _same_mask(hd.seg.segread(path), analysis)
+
+
+def _sr(analysis: Analysis, path: Path) -> bool:
+    groups = hd.sr.srread(path).content.get_volumetric_roi_measurement_groups()
     uids = [str(group.tracking_uid) for group in groups]
-    _require(uids == [lesion.tracking_uid for lesion in analysis.findings.lesions], "measurements.sr.dcm")
-    document = dcmread(folder / "report.dcm")
-    pdf = (folder / "report.pdf").read_bytes()
-    whole = pdf.startswith(b"%PDF") and pdf.rstrip().endswith(b"%%EOF")
-    _require(whole and document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == pdf, "report.dcm")
-    findings = from_json((folder / "findings.json").read_text(encoding="utf-8"))
-    _require(to_json(findings) == to_json(analysis.findings), "findings.json")
-    with (folder / "lesions.csv").open(encoding="utf-8", newline="") as file:
+    return uids == [lesion.tracking_uid for lesion in analysis.findings.lesions]
+
+
+def _pdf(analysis: Analysis, path: Path) -> bool:
+    return _whole(path.read_bytes())
+
+
+def _dicom_pdf(analysis: Analysis, path: Path) -> bool:
+    document = dcmread(path)
+    held: bytes = document.EncapsulatedDocument[: document.EncapsulatedDocumentLength]
+    beside = path.with_name("report.pdf")
+    return _whole(held) and (not beside.exists() or held == beside.read_bytes())
+
+
+def _whole(pdf: bytes) -> bool:
+    return pdf.startswith(b"%PDF") and pdf.rstrip().endswith(b"%%EOF")
+
+
+def _findings(analysis: Analysis, path: Path) -> bool:
+    return to_json(from_json(path.read_text(encoding="utf-8"))) == to_json(analysis.findings)
+
+
+def _table(analysis: Analysis, path: Path) -> bool:
+    with path.open(encoding="utf-8", newline="") as file:
         labels = [row["lesion"] for row in csv.DictReader(file)]
-    _require(labels == [str(lesion.label) for lesion in analysis.findings.lesions], "lesions.csv")
+    return labels == [str(lesion.label) for lesion in analysis.findings.lesions]
 
 
 def _same_mask(seg: hd.seg.Segmentation, analysis: Analysis) -> bool:

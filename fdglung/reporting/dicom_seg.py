@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import highdicom as hd
@@ -43,7 +44,26 @@ NO_LESION_LABEL = "No avid lung lesion found"
 """Label of the one empty segment of a study without lesions: Segment Sequence is type 1 (PS3.3 C.8.20.2)."""
 
 
-def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "BINARY") -> hd.seg.Segmentation:
+@dataclass(frozen=True)
+class Annotation:
+    """Who made a segmentation that is not automatic alone.
+
+    Attributes
+    ----------
+    annotator
+        Name; of signs beyond ASCII their plain spelling is written.
+    version
+        From 1.
+
+    """
+
+    annotator: str
+    version: int
+
+
+def segmentation(
+    analysis: Analysis, *, segmentation_type: SegmentationType = "BINARY", annotation: Annotation | None = None
+) -> hd.seg.Segmentation:
     """Encode the lesions as DICOM SEG (PS3.3 A.51) in the positions of the PET's own slices.
 
     Parameters
@@ -52,6 +72,8 @@ def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "B
         A study with its findings; lesion labels run from 1 without a gap.
     segmentation_type
         ``BINARY`` (one bit a voxel and segment) or ``LABELMAP`` (DICOM 2024c and later).
+    annotation
+        Makes it semi-automatic, by this annotator; None for an automatic one.
 
     Returns
     -------
@@ -78,15 +100,18 @@ def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "B
     labels = sitk.GetArrayFromImage(analysis.lesions)
     _check_labels(analysis, labels)
     rows = image_rows(analysis)
+    kind = (
+        segmentation_type if annotation is None else f"{segmentation_type} {annotation.annotator} {annotation.version}"
+    )
     seg = hd.seg.Segmentation(
         source_images=planes,
         pixel_array=np.ascontiguousarray(labels[rows]),
         segmentation_type=segmentation_type,
-        segment_descriptions=_segments(analysis),
-        series_instance_uid=stable_uid(analysis, f"{segmentation_type} SEG series"),
-        series_number=series_number(analysis, 1),
-        sop_instance_uid=stable_uid(analysis, f"{segmentation_type} SEG instance"),
-        instance_number=1,
+        segment_descriptions=_segments(analysis, annotation),
+        series_instance_uid=stable_uid(analysis, f"{kind} SEG series"),
+        series_number=series_number(analysis, 1 if annotation is None else 5),
+        sop_instance_uid=stable_uid(analysis, f"{kind} SEG instance"),
+        instance_number=1 if annotation is None else annotation.version,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=MODEL_NAME,
         software_versions=__version__,
@@ -95,9 +120,10 @@ def segmentation(analysis: Analysis, *, segmentation_type: SegmentationType = "B
         omit_empty_frames=bool(analysis.findings.lesions),
         content_label="LESIONS",
         content_description="FDG-avid lung lesions, research use only",
-        series_description="fdglung lesions, research use only",
+        series_description=f"fdglung {'lesions' if annotation is None else 'annotation'}, research use only",
+        content_creator_name=None if annotation is None else _person_name(annotation.annotator),
     )
-    _fix_uids(seg, analysis, segmentation_type)
+    _fix_uids(seg, analysis, kind)
     adopt_identity(seg, pet_headers(analysis)[0])
     return seg
 
@@ -114,19 +140,31 @@ def _check_labels(analysis: Analysis, labels: NDArray[Any]) -> None:
         )
 
 
-def _segments(analysis: Analysis) -> list[hd.seg.SegmentDescription]:
+def _person_name(name: str) -> str:
+    """Spell a name as a person's family name: ASCII, without the signs that part a name's components."""
+    return ascii_text(name.replace("^", " ").replace("=", " "), limit=63) + "^"
+
+
+def _segments(analysis: Analysis, annotation: Annotation | None) -> list[hd.seg.SegmentDescription]:
     lesions = analysis.findings.lesions
+    kind = "AUTOMATIC" if annotation is None else "SEMIAUTOMATIC"
     if not lesions:
-        return [_segment(1, NO_LESION_LABEL, "No voxel belongs to this segment", (0.5, 0.5, 0.5))]
+        return [_segment(1, NO_LESION_LABEL, "No voxel belongs to this segment", (0.5, 0.5, 0.5), kind)]
     colors = display_colors(len(lesions))
     return [
-        _segment(lesion.label, f"Lesion {lesion.label}", _describe(lesion), color, lesion=lesion)
+        _segment(lesion.label, f"Lesion {lesion.label}", _describe(lesion), color, kind, lesion=lesion)
         for lesion, color in zip(lesions, colors, strict=True)
     ]
 
 
 def _segment(
-    number: int, label: str, description: str, color: tuple[float, float, float], *, lesion: Lesion | None = None
+    number: int,
+    label: str,
+    description: str,
+    color: tuple[float, float, float],
+    kind: str,
+    *,
+    lesion: Lesion | None = None,
 ) -> hd.seg.SegmentDescription:
     algorithm = hd.AlgorithmIdentificationSequence(
         name=MODEL_NAME, family=codes.DCM.ArtificialIntelligence, version=__version__
@@ -136,7 +174,7 @@ def _segment(
         segment_label=label,
         segmented_property_category=ABNORMAL,
         segmented_property_type=LESION,
-        algorithm_type="AUTOMATIC",
+        algorithm_type=kind,
         algorithm_identification=algorithm,
         tracking_uid=lesion.tracking_uid if lesion else None,
         tracking_id=ascii_text(lesion.tracking_id, limit=64) if lesion else None,
@@ -189,9 +227,9 @@ def _pixel_measures(analysis: Analysis) -> hd.PixelMeasuresSequence:
     )
 
 
-def _fix_uids(seg: hd.seg.Segmentation, analysis: Analysis, segmentation_type: str) -> None:
+def _fix_uids(seg: hd.seg.Segmentation, analysis: Analysis, kind: str) -> None:
     """Replace the random UID of the dimensions by a stable one."""
-    uid = stable_uid(analysis, f"{segmentation_type} SEG dimensions")
+    uid = stable_uid(analysis, f"{kind} SEG dimensions")
     seg.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
     for index in seg.DimensionIndexSequence:
         index.DimensionOrganizationUID = uid

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,10 +22,11 @@ def study(tmp_path_factory):
     return write_dicom(simple_thorax(seed=3, ct_matrix=128), tmp_path_factory.mktemp("study") / "dicom")
 
 
-def run_app(study, out):
+def run_app(study, out, **variables):
     return subprocess.run(
         [sys.executable, "-m", "apps.lesion_report", "-i", str(study), "-o", str(out)],
         cwd=ROOT,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
         timeout=300,
@@ -50,16 +52,50 @@ def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_p
     assert rows_cli == rows_app
     found_cli, found_app = (json.loads((tmp_path / face / "findings.json").read_text()) for face in ("cli", "app"))
     assert found_cli == found_app
-    assert {path.name for path in (tmp_path / "cli").iterdir()} == {path.name for path in (tmp_path / "app").iterdir()}
+    names_cli, names_app = ({path.name for path in (tmp_path / face).iterdir()} for face in ("cli", "app"))
+    assert names_app == names_cli | {"status.json"}
+    status = json.loads((tmp_path / "app" / "status.json").read_text())
+    assert (status["status"], status["exit_code"], set(status["files"])) == ("done", 0, names_cli)
 
 
-def test_a_study_that_cannot_be_used_ends_with_its_reason_and_no_output(tmp_path):
+def test_a_study_that_cannot_be_used_ends_with_its_reason_in_status_json_and_no_other_output(tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "letter.txt").write_text("no image")
     ended = run_app(tmp_path / "study", tmp_path / "out")
     assert ended.returncode == 2
     assert "NotDicomError" in ended.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["status.json"]
+    status = json.loads((tmp_path / "out" / "status.json").read_text())
+    assert (status["status"], status["exit_code"], status["error"]["kind"]) == ("failed", 2, "NotDicomError")
+    assert status["error"]["remedy"]
+    # a second run is not hindered by what the first one left
+    assert "NotDicomError" in run_app(tmp_path / "study", tmp_path / "out").stderr
+
+
+def test_a_parameter_that_cannot_be_ends_the_run_before_it_begins(study, tmp_path):
+    (tmp_path / "app.yaml").write_text("segmentation: {seed_suv: -3}")
+    ended = run_app(study, tmp_path / "out", HOLOSCAN_CONFIG_PATH=str(tmp_path / "app.yaml"))
+    assert ended.returncode == 2
+    assert "segmentation.seed_suv" in ended.stderr
+    assert json.loads((tmp_path / "out" / "status.json").read_text())["error"]["attribute"] == "segmentation.seed_suv"
+
+
+def test_an_input_that_is_not_there_is_refused(tmp_path):
+    assert "HOLOSCAN_INPUT_PATH" in run_app(tmp_path / "nowhere", tmp_path / "out").stderr
+
+
+def test_radiomics_are_written_beside_the_report_where_they_are_asked_for(study, tmp_path):
+    (tmp_path / "app.yaml").write_text(
+        "radiomics: {enabled: true, settings: {families: [stat], modalities: {PET: {filters: null}}}}\n"
+        "report: {outputs: [csv]}\n"
+    )
+    ended = run_app(study, tmp_path / "out", HOLOSCAN_CONFIG_PATH=str(tmp_path / "app.yaml"))
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    lesions, features = (
+        list(csv.DictReader((tmp_path / "out" / name).open())) for name in ("lesions.csv", "features.csv")
+    )
+    assert [row["tracking_uid"] for row in features] == [row["tracking_uid"] for row in lesions]
+    assert not (tmp_path / "out" / "report.pdf").exists()
 
 
 def test_a_failure_of_the_last_step_leaves_the_output_folder_as_it_was(study, tmp_path):

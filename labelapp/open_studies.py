@@ -1,0 +1,114 @@
+"""Studies held open between requests, so that a click does not read or search a study again."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import SimpleITK as sitk
+
+from fdglung import pipeline
+from fdglung.annotation.studies import StudyEntry, open_study
+from fdglung.errors import NoThoraxError
+from fdglung.lungs import LungRegion
+from fdglung.network.backends import Predictor
+from fdglung.pipeline import Settings
+from fdglung.segmentation import LesionSegmentation, SegmentationSettings
+from fdglung.segmentation_threshold import lesions_of_map
+from fdglung.study import Study
+from fdglung.uptake_map import UptakeMap, uptake_map
+
+T = TypeVar("T")
+
+
+class OpenStudy:
+    """A study with what has been found in it so far; each step is done once, by whoever asks first."""
+
+    def __init__(self, entry: StudyEntry, settings: Settings, predictors: Sequence[Predictor]) -> None:
+        self.entry = entry
+        self.settings = settings
+        self._predictors = tuple(predictors)
+        self._done: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def study(self) -> Study:
+        """PET in SUVbw, CT in HU."""
+        return self._once("study", lambda: open_study(self.entry))
+
+    @property
+    def pet(self) -> sitk.Image:
+        """SUVbw in g/ml."""
+        return self.study.pet
+
+    @property
+    def lungs(self) -> LungRegion | None:
+        """The lungs; None without a CT that shows them."""
+        return self._once("lungs", self._find_lungs)
+
+    @property
+    def lesions(self) -> LesionSegmentation:
+        """What `fdglung analyze` finds with these settings."""
+        return self._once("lesions", self._find_lesions)
+
+    def uptake(self, voi_fraction: float | None = None, *, region: str = "lungs") -> UptakeMap:
+        """All avid uptake, for thresholds and clicks; around the lungs where there are some."""
+        chosen = self.thresholds(voi_fraction)
+        if self.lungs is None or region == "all":
+            chosen = dataclasses.replace(chosen, region="all")
+        around = self.lungs if chosen.region == "lungs" else None
+        return self._once(
+            ("uptake", chosen), lambda: uptake_map(self.pet, self.study.ct, around, chosen, lambda text, fraction: None)
+        )
+
+    def thresholds(self, voi_fraction: float | None = None) -> SegmentationSettings:
+        """The settings of thresholds, whatever finds the lesions."""
+        chosen = dataclasses.replace(self.settings.segmentation, method="threshold")
+        return chosen if voi_fraction is None else dataclasses.replace(chosen, voi_fraction=voi_fraction)
+
+    def has(self, step: str) -> bool:
+        """Whether a step has been done."""
+        return step in self._done
+
+    def _find_lungs(self) -> LungRegion | None:
+        try:
+            return pipeline.find_lungs(self.study, self.settings)
+        except NoThoraxError:
+            return None
+
+    def _find_lesions(self) -> LesionSegmentation:
+        chosen = self.settings.segmentation
+        if chosen.method == "threshold" and self.lungs is not None and self.study.ct is not None:
+            # The map is needed for clicks too, and is the longer part of the work.
+            return lesions_of_map(self.pet, self.uptake(), chosen, lambda text, fraction: None)
+        return pipeline.find_lesions(self.study, self.lungs, self.settings, predictors=self._predictors or None)
+
+    def _once(self, step: Any, make: Callable[[], T]) -> T:
+        with self._lock:
+            if step not in self._done:
+                self._done[step] = make()
+            done: T = self._done[step]
+            return done
+
+
+class OpenStudies:
+    """The studies used last."""
+
+    def __init__(self, settings: Settings, *, keep: int = 4, predictors: Sequence[Predictor] = ()) -> None:
+        self.settings = settings
+        self.keep = keep
+        self.predictors = tuple(predictors)
+        self._open: OrderedDict[StudyEntry, OpenStudy] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, entry: StudyEntry) -> OpenStudy:
+        """Return a study, opened at its first use."""
+        with self._lock:
+            opened = self._open.setdefault(entry, OpenStudy(entry, self.settings, self.predictors))
+            self._open.move_to_end(entry)
+            while len(self._open) > self.keep:
+                self._open.popitem(last=False)
+            return opened
