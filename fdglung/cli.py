@@ -27,6 +27,7 @@ from fdglung.errors import FdglungError
 
 if TYPE_CHECKING:
     from fdglung.dicom.suv import SuvRecord
+    from fdglung.findings import Findings
     from fdglung.pipeline import Settings
 
 EXIT_BAD_INPUT = 2
@@ -98,6 +99,9 @@ def _add_analyze(commands: Any) -> None:
         "--method", choices=("threshold", "network"), default="threshold", help="what finds them (default: threshold)"
     )
     add_network(command)
+    command.add_argument(
+        "--classifier", type=Path, metavar="MODEL", help="model.skops of train-classifier: adds a class to each lesion"
+    )
     command.add_argument("--seed-suv", type=float, default=2.5, metavar="SUV", help="lowest SUVmax (default: 2.5 g/ml)")
     command.add_argument(
         "--reference-factor",
@@ -224,8 +228,10 @@ def _analyze(options: argparse.Namespace) -> dict[str, object]:
         for lesion in found.lesions:
             print(
                 f"  {lesion.label}: SUVmax {lesion.suv_max:.2f}, SUVpeak {lesion.suv_peak:.2f}, "
-                f"MTV {lesion.mtv_ml:.2f} ml, {lesion.side.value}"
+                f"MTV {lesion.mtv_ml:.2f} ml, {lesion.side.value}{_class_of(found, lesion.label)}"
             )
+        if found.classification is not None:
+            print(found.classification.notice)
         for warning in found.warnings:
             print(f"warning: {warning}")
         print(f"written to {options.out}. {RESEARCH_NOTICE}")
@@ -236,6 +242,14 @@ def _analyze(options: argparse.Namespace) -> dict[str, object]:
         "files": {name: str(path) for name, path in files.items()},
         "findings": json.loads(to_json(found)),
     }
+
+
+def _class_of(findings: Findings, label: int) -> str:
+    said = findings.classification.of(label) if findings.classification is not None else None
+    if said is None:
+        return ""
+    likeliest = max(said.probabilities, key=lambda name: said.probabilities[name])
+    return f", {said.name} ({likeliest} {said.probabilities[likeliest]:.0%})"
 
 
 def _suv(options: argparse.Namespace) -> dict[str, object]:
@@ -349,6 +363,7 @@ def _settings(options: argparse.Namespace) -> Settings:
             min_volume_ml=options.min_volume_ml,
         ),
         lung_weights=options.lung_weights,
+        classifier=options.classifier,
     )
 
 

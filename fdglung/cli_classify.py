@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
-from fdglung.cli_progress import ProgressBar
+from fdglung.cli_progress import Progress, ProgressBar, part
+from fdglung.cli_radiomics import load_with_lesions
 from fdglung.errors import OutputExistsError, ParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fdglung.classification import Lesions
     from fdglung.classification.models import ClassifierModel
     from fdglung.classification.prediction import Classified
     from fdglung.classification.training import Training
@@ -38,6 +42,12 @@ def add_train_classifier(commands: Any) -> None:
     )
     command.add_argument("--config", type=Path, metavar="YAML", help="all that decides the training")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model.skops; reports lie beside it")
+    command.add_argument(
+        "--trained-on",
+        default="",
+        metavar="TEXT",
+        help="said beside each result of the model, to follow 'trained on', such as '600 synthetic lesions'",
+    )
     command.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
     _add_common(command)
     command.set_defaults(run=_train)
@@ -47,11 +57,17 @@ def add_classify(commands: Any) -> None:
     """Add the command `classify` to a parser's commands."""
     command = commands.add_parser(
         "classify",
-        help="classify lesions by their features with a trained model",
-        description="Write class, probabilities, likeness to the training cases and the classes of the nearest of them "
-        f"for each lesion. A lesion unlike the training cases is left undetermined. {RESEARCH_NOTICE}",
+        help="classify the lesions of a study, or lesions by their features, with a trained model",
+        description="Find the lesions of a study and their features, or take a table of features, and write class, "
+        "probabilities, likeness to the training cases and the classes of the nearest of them for each lesion. A "
+        f"lesion unlike the training cases is left undetermined. {RESEARCH_NOTICE}",
     )
-    command.add_argument("features", nargs="+", metavar="[CASE=]FEATURES", help=_FEATURES)
+    command.add_argument(
+        "source",
+        nargs="+",
+        metavar="STUDY|[CASE=]FEATURES",
+        help=f"folder or zip of a DICOM study; or {_FEATURES}",
+    )
     command.add_argument("--model", type=Path, required=True, metavar="MODEL", help="model.skops of train-classifier")
     command.add_argument("--out", type=Path, required=True, metavar="OUT.csv", help="a row a lesion")
     command.add_argument("--shap", action="store_true", help="write how each feature moved the probabilities")
@@ -84,7 +100,7 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
             selected_csv,
         )
 
-        done = train(lesions, config, workers=options.workers, progress=tell)
+        done = train(lesions, config, trained_on=options.trained_on, workers=options.workers, progress=tell)
         made = (predictions_csv, selected_csv, report_json, report_markdown)
         contents = {
             _beside(options.out, suffix): write(done).encode() for suffix, write in zip(suffixes, made, strict=True)
@@ -124,20 +140,17 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
     _check_output(options, ".csv", suffixes)
     with ProgressBar() as tell:
         tell("reading", 0.0)
-        from fdglung.classification import read_lesions
-        from fdglung.classification.model_file import load_model
         from fdglung.classification.prediction import classify
         from fdglung.classification.prediction_report import about_document, about_json, classified_csv, shap_csv
         from fdglung.files import write_files
 
-        model = load_model(options.model)
-        lesions = read_lesions(options.features, prefixes=model.config.features)
-        tell("classifying", 0.3)
+        model, lesions = _lesions(options, tell)
+        tell("classifying", 0.7)
         found = classify(model, lesions)
         about = about_document(model, found, model_sha256=hashlib.sha256(options.model.read_bytes()).hexdigest())
         contents = {_beside(options.out, ".about.json"): about_json(about).encode()}
         if options.shap:
-            tell("explaining", 0.5)
+            tell("explaining", 0.8)
             from fdglung.classification.explanation import shap_values
 
             values, base = shap_values(model, found.prepared)
@@ -147,6 +160,38 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
     if not options.json:
         _print_classified(model, found, options.out)
     return {"notice": RESEARCH_NOTICE, "files": {path.name: str(path) for path in contents}, "about": about}
+
+
+def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierModel, Lesions]:
+    """Return the model and the lesions to classify: of tables, or of a study, by the model's own settings."""
+    from fdglung.classification import read_lesions
+    from fdglung.classification.model_file import load_model
+
+    if not _is_study(options.source):
+        model = load_model(options.model)
+        return model, read_lesions(options.source, prefixes=model.config.features)
+    from fdglung.classification.tables import lesions_of_table
+    from fdglung.pipeline import load_classifier
+    from fdglung.radiomics import extract, from_yaml
+
+    model = load_classifier(options.model).model
+    study, labels, uids = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
+    settings = from_yaml(model.radiomics or "")
+    table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))
+    return model, lesions_of_table(table)
+
+
+def _is_study(sources: Sequence[str]) -> bool:
+    """Tell a study from tables of features."""
+    if not any(Path(one).is_dir() or one.lower().endswith((".zip", ".dcm")) for one in sources):
+        return False
+    if len(sources) > 1:
+        raise ParameterError(
+            "There is more than one source, and one of them is a study",
+            attribute="STUDY",
+            remedy="Classify one study at a time, or give tables of features alone",
+        )
+    return True
 
 
 def _print_classified(model: ClassifierModel, found: Classified, out: Path) -> None:

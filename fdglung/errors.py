@@ -181,6 +181,10 @@ class TooFewCasesError(InputError):
     """A class with fewer lesions or patients than folds, or too few lesions to select features."""
 
 
+class UnknownRadiomicsError(InputError):
+    """A classifier that does not hold the settings of its features."""
+
+
 class UnusableFeaturesError(InputError):
     """Features of which none varies or has a value."""
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from fdglung.errors import InputError
+from fdglung.lesion_classes import Classification, classification_from
 from fdglung.lesions import Lesion, Side
 from fdglung.segmentation import ExcludedUptake
 
@@ -42,7 +43,9 @@ class Findings:
     provenance
         Versions, model name and checksum, parameters, SUV record: plain JSON values.
     warnings
-        All warnings of the study, its SUV conversion, its lungs and its lesions.
+        All warnings of the study, its SUV conversion, its lungs, its lesions and their classes.
+    classification
+        Classes of the lesions; None where no classifier was asked.
 
     """
 
@@ -58,6 +61,7 @@ class Findings:
     reference_uptake: dict[str, float]
     provenance: dict[str, object]
     warnings: tuple[str, ...]
+    classification: Classification | None = None
 
 
 class Column(NamedTuple):
@@ -117,7 +121,37 @@ COLUMNS: tuple[Column, ...] = (
     Column("tracking_uid", "", "Tracking unique identifier in SEG and SR.", lambda x: x.tracking_uid),
     Column("warnings", "", "What a physician must know about this lesion.", lambda x: " ".join(x.warnings)),
 )
-"""The table of lesions, in the order of its columns."""
+"""The table of lesions, in the order of its columns, without their classes."""
+
+
+def columns(findings: Findings) -> tuple[Column, ...]:
+    """Return the columns of the table of lesions: `COLUMNS`, and those of the classes where there are some.
+
+    Parameters
+    ----------
+    findings
+        Any findings.
+
+    """
+    found = findings.classification
+    if found is None:
+        return COLUMNS
+    by_label = {lesion.label: lesion for lesion in found.lesions}
+    more = [Column("class", "", f"Class, or undetermined. {found.notice}", lambda x: by_label[x.label].name)]
+    for name in found.classes:
+        text = f"Calibrated probability of the class {name}."
+        more.append(
+            Column(f"probability_{name}", "1", text, lambda x, name=name: by_label[x.label].probabilities[name])  # type: ignore[misc]
+        )
+    more.append(
+        Column(
+            "as_far",
+            "1",
+            "Share of cases like the training's that are as far from the training lesions, or farther.",
+            lambda x: by_label[x.label].as_far,
+        )
+    )
+    return (*COLUMNS, *more)
 
 
 def rounded(value: float) -> float:
@@ -215,6 +249,8 @@ def from_json(text: str) -> Findings:
         document["lesions"] = tuple(_lesion(item) for item in document["lesions"])
         document["excluded"] = tuple(ExcludedUptake(**_tuples(item)) for item in document["excluded"])
         document["warnings"] = tuple(document["warnings"])
+        if document.get("classification") is not None:
+            document["classification"] = classification_from(document["classification"])
         return Findings(**document)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"The findings lack a field or hold one too many ({error})", remedy=remedy) from error
@@ -231,17 +267,23 @@ def to_csv(findings: Findings) -> str:
     Returns
     -------
     str
-        Comma-separated values with the columns of `COLUMNS`, lines ended by a newline; an absent value is empty.
+        Comma-separated values with the columns of `columns`, lines ended by a newline; an absent value is empty.
 
     """
+    wanted = columns(findings)
     return _table(
-        [column.name for column in COLUMNS],
-        ([_cell(column.value(lesion)) for column in COLUMNS] for lesion in findings.lesions),
+        [column.name for column in wanted],
+        ([_cell(column.value(lesion)) for column in wanted] for lesion in findings.lesions),
     )
 
 
-def units_csv() -> str:
+def units_csv(findings: Findings) -> str:
     """Write what the columns of `to_csv` mean: ``column``, ``unit`` (UCUM) and ``description``.
+
+    Parameters
+    ----------
+    findings
+        Any findings.
 
     Returns
     -------
@@ -249,7 +291,7 @@ def units_csv() -> str:
         Comma-separated values, a row a column.
 
     """
-    return _table(["column", "unit", "description"], ([c.name, c.unit, c.description] for c in COLUMNS))
+    return _table(["column", "unit", "description"], ([c.name, c.unit, c.description] for c in columns(findings)))
 
 
 def _plain(value: object) -> object:

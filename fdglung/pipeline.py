@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, __version__, lesions, lungs, segmentation
-from fdglung.errors import NoPetError, NoThoraxError
+from fdglung.errors import NoPetError, NoThoraxError, UnknownRadiomicsError
 from fdglung.findings import Findings
+from fdglung.lesion_classes import Classification, LesionClass
 from fdglung.lesions import Lesion
 from fdglung.lungs import LungRegion
 from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study
 
 if TYPE_CHECKING:
+    from fdglung.classification.models import ClassifierModel
     from fdglung.network.backends import Predictor
+    from fdglung.radiomics import FeatureTable
 
 Progress = Callable[[str, float], None]
 
@@ -52,12 +56,18 @@ class Settings:
         Weights for lungmask; None takes them from lungmask's cache, or the classical method where there are none.
     margin_mm
         Room around the lungs' bounding box, in mm.
+    classifier
+        Model file of `fdglung train-classifier`; None for no classes.
+    workers
+        Processes for the classifier's radiomics; None as in `fdglung.radiomics.extract`.
 
     """
 
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     lung_weights: Path | None = None
     margin_mm: float = 15.0
+    classifier: Path | None = None
+    workers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Analysis:
 
 
 def analyze(study: Study, settings: Settings | None = None, *, progress: Progress | None = None) -> Analysis:
-    """Find and measure the avid lung lesions of a study.
+    """Find, measure and, where a classifier is named, classify the avid lung lesions of a study.
 
     Parameters
     ----------
@@ -107,9 +117,18 @@ def analyze(study: Study, settings: Settings | None = None, *, progress: Progres
     """
     settings = settings or Settings()
     tell = progress or (lambda text, fraction: None)
-    region = find_lungs(study, settings, progress=lambda text, fraction: tell(text, 0.6 * fraction))
-    found = find_lesions(study, region, settings, progress=lambda text, fraction: tell(text, 0.6 + 0.3 * fraction))
-    return measure(study, region, found, settings, progress=lambda text, fraction: tell(text, 0.9 + 0.1 * fraction))
+    model = None if settings.classifier is None else load_classifier(settings.classifier)
+    share = 1.0 if model is None else 0.5
+    region = find_lungs(study, settings, progress=lambda text, done: tell(text, share * 0.6 * done))
+    found = find_lesions(study, region, settings, progress=lambda text, done: tell(text, share * (0.6 + 0.3 * done)))
+    analysis = measure(
+        study, region, found, settings, progress=lambda text, done: tell(text, share * (0.9 + 0.1 * done))
+    )
+    if model is None:
+        return analysis
+    return classify(
+        analysis, model, workers=settings.workers, progress=lambda text, done: tell(text, share + (1 - share) * done)
+    )
 
 
 def find_lungs(study: Study, settings: Settings, *, progress: Progress | None = None) -> LungRegion | None:
@@ -184,6 +203,116 @@ def measure(
         warnings=_all_warnings(study, region, found, measured),
     )
     return Analysis(study, region, found.labels, findings)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier with the file that it comes from.
+
+    Attributes
+    ----------
+    model
+        What was trained.
+    name, sha256
+        Of its file.
+
+    """
+
+    model: ClassifierModel
+    name: str
+    sha256: str
+
+
+def load_classifier(path: Path | str) -> Classifier:
+    """Read a classifier, before the work on a study.
+
+    Raises
+    ------
+    fdglung.errors.ModelFileError, fdglung.errors.UntrustedModelError, fdglung.errors.ModelMismatchError
+        As `fdglung.classification.model_file.load_model` has them.
+    UnknownRadiomicsError
+        It does not say how its features are computed.
+
+    """
+    from fdglung.classification.model_file import load_model
+
+    path = Path(path)
+    model = load_model(path)
+    if model.radiomics is None:
+        raise UnknownRadiomicsError(
+            f"The classifier {path.name} does not hold the settings of its features",
+            attribute="classifier",
+            remedy="Train it from a table whose features.settings.yaml lies beside it",
+        )
+    return Classifier(model, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def classify(
+    analysis: Analysis,
+    classifier: Classifier,
+    *,
+    features: FeatureTable | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Analysis:
+    """Add the classes of its lesions to an analysis.
+
+    Parameters
+    ----------
+    analysis
+        As `measure` gives it.
+    classifier
+        From `load_classifier`.
+    features
+        Of the analysis' lesions; None computes them by the classifier's own settings.
+    workers
+        Processes for that; None as in `fdglung.radiomics.extract`.
+    progress
+        Called with a text and the fraction done.
+
+    Returns
+    -------
+    Analysis
+        The same with `Findings.classification`; what to know of the classes is among its warnings.
+
+    Raises
+    ------
+    fdglung.errors.SettingsMismatchError, fdglung.errors.MissingFeaturesError
+        The features are not those that the classifier was trained on.
+    fdglung.errors.InputError
+        The features cannot be computed.
+
+    """
+    from fdglung.classification.study import classified
+    from fdglung.radiomics import extract, from_yaml
+
+    tell = progress or (lambda text, fraction: None)
+    findings = analysis.findings
+    model = classifier.model
+    said: tuple[LesionClass, ...] = ()
+    warnings: tuple[str, ...] = ()
+    if findings.lesions:
+        if features is None:
+            assert model.radiomics is not None
+            features = extract(
+                analysis.study,
+                analysis.lesions,
+                from_yaml(model.radiomics),
+                tracking_uids={lesion.label: lesion.tracking_uid for lesion in findings.lesions},
+                workers=workers,
+                progress=lambda text, done: tell(text, 0.9 * done),
+            )
+        said, warnings = classified(model, features)
+    tell("lesions classified", 1.0)
+    result = Classification(said, model.classes, classifier.name, classifier.sha256, model.trained_on)
+    return dataclasses.replace(
+        analysis,
+        findings=dataclasses.replace(
+            findings,
+            classification=result,
+            warnings=tuple(dict.fromkeys((*findings.warnings, *(warnings if said else ())))),
+        ),
+    )
 
 
 def _require_pet(study: Study) -> sitk.Image:

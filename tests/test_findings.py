@@ -10,7 +10,7 @@ import pytest
 
 from fdglung.errors import InputError
 from fdglung.findings import COLUMNS, by_reason, from_json, rounded, to_csv, to_json, units_csv
-from tests.reporting.studies import analysis
+from tests.reporting.studies import analysis, classified
 
 
 def table(text: str) -> list[dict[str, str]]:
@@ -75,7 +75,7 @@ def test_csv_without_a_lesion_is_a_header_alone():
 
 
 def test_every_column_has_a_unit_and_a_description():
-    units = table(units_csv())
+    units = table(units_csv(analysis(1).findings))
     assert [row["column"] for row in units] == next(csv.reader(io.StringIO(to_csv(analysis(1).findings))))
     assert {row["column"]: row["unit"] for row in units}["tlg_g"] == "g"
     assert all(row["description"].endswith(".") for row in units)
@@ -90,3 +90,19 @@ def test_excluded_uptake_is_grouped_hottest_reason_first():
     bone = dataclasses.replace(heart, reason="bone", suv_max=9.0)
     faint = dataclasses.replace(heart, suv_max=3.0)
     assert by_reason((faint, heart, bone)) == {"bone": (bone,), "heart": (heart, faint)}
+
+
+def test_classes_come_back_from_json_and_stand_in_the_table_with_their_meaning():
+    findings = classified(analysis(3)).findings
+    assert from_json(to_json(findings)) == findings
+    rows, units = table(to_csv(findings)), table(units_csv(findings))
+    assert [row["class"] for row in rows] == ["lymphoma", "undetermined", "metastasis"]
+    assert [row["probability_lung_cancer"] for row in rows] == ["0.125", "0.3", "0.05"]
+    assert [row["column"] for row in units] == list(rows[0])
+    assert "trained on 12 synthetic lesions" in next(r["description"] for r in units if r["column"] == "class")
+
+
+def test_findings_written_before_there_were_classes_are_read():
+    document = json.loads(to_json(analysis(2).findings))
+    del document["classification"]
+    assert from_json(json.dumps(document)) == analysis(2).findings

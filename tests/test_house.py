@@ -25,7 +25,7 @@ LEVELS = [
         "suv_threshold",
         "uptake_map",
     },
-    {"clicks"},
+    {"clicks", "lesion_classes"},
     {"lesions"},
     {"radiomics"},
     {"classification"},

@@ -19,7 +19,7 @@ from fdglung.errors import FdglungError, ModelFileError, ModelMismatchError, Unt
 FORMAT = "fdglung classifier model"
 """Names the content, so that a foreign file is refused."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Counts up when a part of the file changes its meaning."""
 
 TRUSTED = (
@@ -39,8 +39,9 @@ _OBJECTS = ("estimator", "calibrator")
 def model_bytes(model: ClassifierModel) -> bytes:
     """Return a model as the content of a file.
 
-    It holds, beside the model, the names of all features, the hash of the radiomics settings, the classes, counts of
-    the training data, the configuration, versions, and the selected features of each training lesion without any name.
+    It holds, beside the model, the names of all features, the radiomics settings, the classes, counts of the training
+    data, what it was trained on, the configuration, versions, and the selected features of each training lesion
+    without any name.
     """
     import skops.io  # type: ignore[import-untyped]
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.nested import Fitted, probabilities
+from fdglung.lesion_classes import UNDETERMINED
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-UNDETERMINED = "undetermined"
-"""Said in place of a class where a case is unlike the training cases."""
+__all__ = ["UNDETERMINED", "ClassifierModel", "compact", "undetermined"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ class ClassifierModel:
         `usual_distance` of the training lesions, and (lesions,) how unlike each was when it was left out.
     settings
         `RadiomicsSettings.digest` of the features; None where it is not known.
+    radiomics
+        These settings in full, as YAML, so that the features of a new study can be computed; None where not known.
     config
         What it was trained with.
+    trained_on
+        What its maker says that it was trained on, to follow "trained on"; empty where nothing is said.
     chosen
         Parameters that the inner folds decided for.
     summary
@@ -71,7 +75,9 @@ class ClassifierModel:
     usual: float
     unlike: Array = field(repr=False)
     settings: str | None
+    radiomics: str | None = field(repr=False)
     config: ClassifierConfig = field(repr=False)
+    trained_on: str
     chosen: dict[str, Any]
     summary: dict[str, Any]
     versions: dict[str, str]

@@ -14,8 +14,8 @@ from fdglung.classification.cautions import Caution, CautionKind, rows_text, som
 from fdglung.classification.config import FEATURE_PREFIXES, ClassifierConfig
 from fdglung.classification.joining import KEYS, join
 from fdglung.errors import FeatureTableError, LabelTableError, SettingsMismatchError
-from fdglung.radiomics.settings import from_yaml
-from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX
+from fdglung.radiomics.settings import RadiomicsSettings, from_yaml, to_yaml
+from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX, FeatureTable
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -44,6 +44,8 @@ class Lesions:
         (lesions,) row in the table of features, from 0.
     settings
         `RadiomicsSettings.digest` of the features; None where no settings lie beside the table.
+    radiomics
+        These settings as YAML.
     cautions
         What to know.
 
@@ -57,6 +59,7 @@ class Lesions:
     labels: tuple[str, ...] = field(repr=False)
     rows: tuple[int, ...] = field(repr=False)
     settings: str | None = None
+    radiomics: str | None = None
     cautions: tuple[Caution, ...] = ()
 
     def __len__(self) -> int:
@@ -85,7 +88,7 @@ def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATU
     import pandas as pd
 
     tables = [_read_features(str(one)) for one in paths]
-    settings, cautions = _one_settings([(path, digest) for path, _, digest in tables])
+    settings, cautions = _one_settings([(path, found) for path, _, found in tables])
     table = pd.concat([found for _, found, _ in tables], ignore_index=True)
     names = [str(name) for name in table.columns if str(name).startswith(tuple(prefixes))]
     if not names:
@@ -117,8 +120,29 @@ def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATU
         centres=centres,
         labels=blank,
         rows=tuple(range(len(table))),
-        settings=settings,
+        settings=settings.digest if settings else None,
+        radiomics=to_yaml(settings) if settings else None,
         cautions=tuple(cautions),
+    )
+
+
+def lesions_of_table(table: FeatureTable) -> Lesions:
+    """Return the features of one study, as `fdglung.radiomics.extract` gives them; patient and centre are not known.
+
+    A row's number is its lesion's label, counted from 0, so that warnings name lesions.
+    """
+    labels = tuple(str(lesion.label) for lesion in table.lesions)
+    blank = ("",) * len(labels)
+    return Lesions(
+        names=table.names,
+        values=table.values,
+        keys={"lesion": labels},
+        patients=blank,
+        centres=blank,
+        labels=blank,
+        rows=tuple(lesion.label - 1 for lesion in table.lesions),
+        settings=table.settings.digest,
+        radiomics=to_yaml(table.settings),
     )
 
 
@@ -155,7 +179,7 @@ def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: Class
     return join(read_lesions(paths, prefixes=config.features), _read_labels(Path(labels)), config)
 
 
-def _read_features(given: str) -> tuple[str, pd.DataFrame, str | None]:
+def _read_features(given: str) -> tuple[str, pd.DataFrame, RadiomicsSettings | None]:
     name, found, path = given.partition("=")
     path = path if found and not Path(given).exists() else given
     table = _read(Path(path), FeatureTableError, "FEATURES", "Give a table of `fdglung radiomics`")
@@ -166,7 +190,7 @@ def _read_features(given: str) -> tuple[str, pd.DataFrame, str | None]:
             f"The table {path} has no lesion", attribute="FEATURES", remedy="Give a table with a row a lesion"
         )
     settings = Path(path).with_name(Path(path).stem + SETTINGS_SUFFIX)
-    return path, table, from_yaml(settings).digest if settings.is_file() else None
+    return path, table, from_yaml(settings) if settings.is_file() else None
 
 
 def _read_labels(path: Path) -> pd.DataFrame:
@@ -195,20 +219,26 @@ def _read(path: Path, error: Any, attribute: str, remedy: str) -> pd.DataFrame:
     return table.rename(columns={a: name for a, name in ALIASES.items() if name not in table.columns})
 
 
-def _one_settings(found: Sequence[tuple[str, str | None]]) -> tuple[str | None, list[Caution]]:
-    digests = list(dict.fromkeys(digest for _, digest in found if digest))
+def _one_settings(
+    found: Sequence[tuple[str, RadiomicsSettings | None]],
+) -> tuple[RadiomicsSettings | None, list[Caution]]:
+    digests = {settings.digest: settings for _, settings in found if settings}
     if len(digests) > 1:
-        one, other = (next(path for path, digest in found if digest == wanted) for wanted in digests[:2])
+        one, other = (
+            next(path for path, settings in found if settings and settings.digest == wanted)
+            for wanted in list(digests)[:2]
+        )
         raise SettingsMismatchError(
             f"The tables {one} and {other} were computed with different settings",
             attribute="FEATURES",
             remedy="Compute all with one file: `fdglung radiomics --settings`",
         )
-    unknown = [path for path, digest in found if digest is None]
+    common = next(iter(digests.values()), None)
+    unknown = [path for path, settings in found if settings is None]
     if not unknown:
-        return digests[0], []
+        return common, []
     text = f"No settings lie beside {some(unknown)} (*{SETTINGS_SUFFIX}): nobody can check that features fit the model."
-    return (digests[0] if digests else None), [Caution(CautionKind.UNKNOWN_SETTINGS, text)]
+    return common, [Caution(CautionKind.UNKNOWN_SETTINGS, text)]
 
 
 def _texts(column: pd.Series) -> tuple[str, ...]:

@@ -99,7 +99,12 @@ class Training:
 
 
 def train(
-    lesions: Lesions, config: ClassifierConfig | None = None, *, workers: int = 1, progress: Progress | None = None
+    lesions: Lesions,
+    config: ClassifierConfig | None = None,
+    *,
+    trained_on: str = "",
+    workers: int = 1,
+    progress: Progress | None = None,
 ) -> Training:
     """Train and test a classifier by nested cross-validation over patients.
 
@@ -109,6 +114,8 @@ def train(
         With patients and classes, as `fdglung.classification.read_labelled` gives them.
     config
         All that decides the training.
+    trained_on
+        What is said beside each result of the model, to follow "trained on", such as "600 synthetic lesions".
     workers
         Processes. The result is the same for any number.
     progress
@@ -168,7 +175,9 @@ def train(
         usual=final.usual,
         unlike=unlike,
         settings=lesions.settings,
+        radiomics=lesions.radiomics,
         config=config,
+        trained_on=trained_on,
         summary=_summary(lesions),
         versions=_versions(),
     )

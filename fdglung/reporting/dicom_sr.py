@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydicom.sr.coding import Code
 
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.findings import by_reason, rounded
+from fdglung.lesion_classes import UNDETERMINED, LesionClass
 from fdglung.lesions import Lesion
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import (
@@ -55,10 +57,23 @@ LESION_COUNT = Code("246206008", "SCT", "Number of lesions")
 """Measured quantities (PS3.16 CID 7466, 7469, 7470; SNOMED CT)."""
 
 OWN_SCHEME = "99FDGLUNG"
-"""Coding scheme of the one concept that no public scheme has."""
+"""Coding scheme of the concepts that no public scheme has."""
 
 LUNG_DISTANCE = Code("LUNGDIST", OWN_SCHEME, "Distance from VOI to lung border, negative inside")
 
+IMPRESSION = Code("111023", "DCM", "Differential Diagnosis/Impression")
+"""Name of a lesion's class."""
+
+CLASSES = {
+    "lymphoma": Code("1163043007", "SCT", "Lymphoma"),
+    "lung cancer": Code("93880001", "SCT", "Primary malignant neoplasm of lung"),
+    "metastasis": Code("128462008", "SCT", "Metastasis"),
+    "benign": Code("30807003", "SCT", "Benign"),
+    UNDETERMINED: Code("82334004", "SCT", "Indeterminate"),
+}
+"""Codes of the study's classes; a classifier's other classes get codes of `OWN_SCHEME`."""
+
+PERCENT = Code("%", "UCUM", "Percent")
 CM3 = Code("cm3", "UCUM", "cubic centimeter")
 GRAM = Code("g", "UCUM", "gram")
 MILLIMETER = Code("mm", "UCUM", "millimeter")
@@ -140,7 +155,9 @@ def _lesion_groups(
     labels = sitk.GetArrayViewFromImage(analysis.lesions)
     rows = image_rows(analysis)
     groups = []
+    classification = analysis.findings.classification
     for lesion in analysis.findings.lesions:
+        said = classification.of(lesion.label) if classification else None
         groups.append(
             hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
                 tracking_identifier=hd.sr.TrackingIdentifier(
@@ -153,7 +170,8 @@ def _lesion_groups(
                     hd.sr.FindingSite(anatomic_location=anatomic_site(lesion), laterality=LATERALITY.get(lesion.side))
                 ],
                 algorithm_id=_algorithm(f"VOI at {100 * lesion.voi_fraction:g} % of SUVmax"),
-                measurements=_measurements(lesion),
+                measurements=[*_measurements(lesion), *_probabilities(said)],
+                qualitative_evaluations=[_impression(said)] if said else None,
             )
         )
     return groups
@@ -205,6 +223,26 @@ def _measurements(lesion: Lesion) -> list[hd.sr.Measurement]:
         distance = rounded(lesion.lung_distance_mm)
         measurements.append(hd.sr.Measurement(name=LUNG_DISTANCE, value=distance, unit=MILLIMETER))
     return measurements
+
+
+def _impression(said: LesionClass) -> hd.sr.QualitativeEvaluation:
+    name = said.name.replace("_", " ").lower()
+    return hd.sr.QualitativeEvaluation(name=IMPRESSION, value=CLASSES.get(name) or _own_code("CLASS", said.name))
+
+
+def _probabilities(said: LesionClass | None) -> list[hd.sr.Measurement]:
+    return [
+        hd.sr.Measurement(
+            name=_own_code("PROB", name, f"Probability of {name}"), value=rounded(100 * value), unit=PERCENT
+        )
+        for name, value in (said.probabilities.items() if said else ())
+    ]
+
+
+def _own_code(kind: str, name: str, meaning: str | None = None) -> Code:
+    """Return a code whose value depends on the name alone, so that it means the same in every report."""
+    value = f"{kind}{hashlib.sha256(name.encode()).hexdigest()[:10].upper()}"
+    return Code(value, OWN_SCHEME, ascii_text(meaning or name, limit=64))
 
 
 def _study_group(
@@ -263,6 +301,8 @@ def _remarks(analysis: Analysis) -> hd.sr.ContainerContentItem:
     remarks.append(
         f"{count} FDG-avid lung lesion{'s' if count != 1 else ''} found." if count else "No avid lung lesion found."
     )
+    if findings.classification is not None:
+        remarks.append(findings.classification.notice)
     remarks += [f"Warning: {warning}" for warning in findings.warnings]
     remarks += [
         f"Not reported as a lung lesion ({reason}): {len(group)} {'foci' if len(group) > 1 else 'focus'}, "

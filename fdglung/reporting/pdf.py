@@ -97,6 +97,7 @@ def build(analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes]) -> byte
         [
             *_front(analysis, header, mip),
             *_lesions(analysis),
+            *_classes(analysis),
             *_warnings(analysis),
             *_views(analysis, views),
             *_excluded(analysis),
@@ -230,6 +231,42 @@ def _row(lesion: Lesion) -> list[str]:
         lesion.side.value,
         "-" if lesion.lung_distance_mm is None else f"{lesion.lung_distance_mm:.1f}",
         f"{100 * lesion.voi_fraction:.0f}",
+    ]
+
+
+def _classes(analysis: Analysis) -> list[Flowable]:
+    found = analysis.findings.classification
+    if found is None or not found.lesions:
+        return []
+    header = ["No.", "Class", *(f"P({name})" for name in found.classes), "As far", "Nearest training lesions"]
+    rows = [
+        [
+            str(lesion.label),
+            lesion.name,
+            *(f"{lesion.probabilities[name]:.2f}" for name in found.classes),
+            f"{lesion.as_far:.2f}",
+            ", ".join(f"{count} {name}" for name, count in lesion.nearest.items() if count),
+        ]
+        for lesion in found.lesions
+    ]
+    widths = [10, 26, *(18 for _ in found.classes), 14, 50]
+    scaled = [WIDTH * part / sum(widths) for part in widths]
+    numeric = range(2, 3 + len(found.classes))
+    note = (
+        f"By {found.model} (SHA-256 {found.model_sha256[:12]}). P: calibrated probability. As far: the share of "
+        "cases like the training's that are as unlike the training lesions as this one; a lesion unlike them is "
+        "undetermined, whatever its probabilities."
+    )
+    return [
+        KeepTogether(
+            [
+                Paragraph("Classes of lesions", HEADING),
+                Paragraph(f"<b>{marked(found.notice)}</b>", BODY),
+                Spacer(1, 1.5 * mm),
+                table(header, rows, scaled, numeric=tuple(numeric), first_bold=True),
+                Paragraph(marked(note), CAPTION),
+            ]
+        )
     ]
 
 

@@ -87,7 +87,7 @@ def write_report(
         tell("Tables", 0.85)
         if "csv" in outputs:
             (temporary / "lesions.csv").write_text(to_csv(analysis.findings), encoding="utf-8")
-            (temporary / "lesions_units.csv").write_text(units_csv(), encoding="utf-8")
+            (temporary / "lesions_units.csv").write_text(units_csv(analysis.findings), encoding="utf-8")
         if "json" in outputs:
             (temporary / "findings.json").write_text(to_json(analysis.findings), encoding="utf-8")
         if features is not None:

@@ -6,8 +6,8 @@ import pytest
 from fdglung import RESEARCH_NOTICE
 from fdglung.findings import rounded
 from fdglung.reporting.dicom_seg import segmentation
-from fdglung.reporting.dicom_sr import measurement_report
-from tests.reporting.studies import analysis
+from fdglung.reporting.dicom_sr import IMPRESSION, measurement_report
+from tests.reporting.studies import analysis, classified
 
 
 def reread(made, tmp_path, **options):
@@ -128,3 +128,30 @@ def test_notice_warnings_and_excluded_uptake_are_said_in_words(tmp_path):
 def test_a_study_without_lesions_says_none(tmp_path):
     _, sr = reread(analysis(0), tmp_path)
     assert "No avid lung lesion found." in remarks(sr)
+
+
+def test_a_lesions_class_is_coded_with_its_probabilities_and_the_notice_is_there(tmp_path):
+    _, sr = reread(classified(analysis(3)), tmp_path)
+    groups = sr.content.get_volumetric_roi_measurement_groups()
+    said = [group.get_qualitative_evaluations(name=IMPRESSION)[0].value for group in groups]
+    assert [(code.value, code.scheme_designator) for code in said] == [
+        ("1163043007", "SCT"),
+        ("82334004", "SCT"),
+        ("128462008", "SCT"),
+    ]
+    found = numbers(groups[0])
+    assert found[("Probability of lymphoma", None)] == (80.0, "%")
+    assert found[("Probability of lung_cancer", None)] == (12.5, "%")
+    assert any("trained on 12 synthetic lesions. They are no diagnosis" in remark for remark in remarks(sr))
+
+
+def test_a_probability_has_the_same_code_in_every_report_and_no_two_classes_share_one(tmp_path):
+    codes = []
+    for count in (1, 3):
+        (tmp_path / str(count)).mkdir()
+        _, sr = reread(classified(analysis(count)), tmp_path / str(count))
+        group = sr.content.get_volumetric_roi_measurement_groups()[0]
+        codes.append([m.name.value for m in group.get_measurements() if m.name.meaning.startswith("Probability")])
+    assert codes[0] == codes[1]
+    assert len(set(codes[0])) == 3
+    assert all(len(code) <= 16 for code in codes[0])

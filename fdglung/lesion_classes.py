@@ -1,0 +1,89 @@
+"""What a classifier says of a study's lesions, as the report carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+UNDETERMINED = "undetermined"
+"""Said in place of a class where a lesion is unlike the training lesions, or lacks too many features."""
+
+
+@dataclass(frozen=True)
+class LesionClass:
+    """What a classifier says of one lesion.
+
+    Attributes
+    ----------
+    label
+        `fdglung.lesions.Lesion.label`.
+    name
+        The most probable class, or `UNDETERMINED`.
+    probabilities
+        Class to its calibrated probability; they sum to 1.
+    as_far
+        Share of cases like the training's that are as far from the training lesions as this one, or farther.
+    nearest
+        Class to how many of the nearest training lesions are of it.
+    imputed
+        How many of the classifier's features were missing and were replaced by the training's median.
+
+    """
+
+    label: int
+    name: str
+    probabilities: dict[str, float]
+    as_far: float
+    nearest: dict[str, int]
+    imputed: int
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What a classifier says of all lesions, and which it is.
+
+    Attributes
+    ----------
+    lesions
+        In the order of the findings' lesions.
+    classes
+        All that it tells apart, in the order of the probabilities.
+    model
+        Name of its file.
+    model_sha256
+        Checksum of its file.
+    trained_on
+        What it was trained on, to follow "trained on"; empty where its maker did not say.
+
+    """
+
+    lesions: tuple[LesionClass, ...]
+    classes: tuple[str, ...]
+    model: str
+    model_sha256: str
+    trained_on: str
+
+    def of(self, label: int) -> LesionClass | None:
+        """Return what is said of a lesion; None where nothing is."""
+        return next((lesion for lesion in self.lesions if lesion.label == label), None)
+
+    @property
+    def notice(self) -> str:
+        """What whoever reads a class must know, in full sentences."""
+        origin = (
+            f"trained on {self.trained_on}" if self.trained_on else "whose maker does not say what it was trained on"
+        )
+        return f"Classes of lesions are suggestions by a classifier {origin}. They are no diagnosis."
+
+
+def classification_from(document: dict[str, Any]) -> Classification:
+    """Read what `dataclasses.asdict` made of a `Classification` and JSON gave back.
+
+    Raises
+    ------
+    KeyError, TypeError
+        A field is missing or there is one too many.
+
+    """
+    lesions = tuple(LesionClass(**item) for item in document["lesions"])
+    return Classification(**{**document, "lesions": lesions, "classes": tuple(document["classes"])})
