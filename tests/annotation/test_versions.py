@@ -60,7 +60,7 @@ def test_a_claim_that_is_given_up_while_it_is_looked_at_only_means_another_try(t
         touch(path, **options)
 
     monkeypatch.setattr(pathlib.Path, "touch", taken_once)
-    assert save_version(tmp_path, "s", label(1), annotator="a").number == 1
+    assert save_version(tmp_path, "s", label(1), annotator="a").number == 2
     assert len(calls) == 2
 
 
