@@ -13,6 +13,8 @@ _SOFT_TISSUE_HU = (-200, 250)
 _AIR_HU = -700
 _LEAST_AIR = 0.02
 _SAMPLES = 2_000_000
+_FEWEST = 1000
+"""Voxels below which values tell nothing of their scale."""
 
 
 def on_hounsfield_scale(ct: sitk.Image) -> tuple[sitk.Image, tuple[str, ...]]:
@@ -50,7 +52,7 @@ def _is_raised(ct: sitk.Image) -> bool:
     values = values[:: max(1, values.size // _SAMPLES)]
     # What pads the field of view is on neither scale.
     values = values[values > -STORED_OFFSET_HU]
-    if not values.size or np.quantile(values, _LEAST_AIR) < -_NOISE_HU:
+    if values.size < _FEWEST or np.quantile(values, _LEAST_AIR) < -_NOISE_HU:
         return False
     edges = [-np.inf, *(hu + STORED_OFFSET_HU for hu in (_AIR_HU, *_SOFT_TISSUE_HU)), np.inf]
     air, between, tissue, _ = np.histogram(values, edges)[0] / values.size

@@ -134,7 +134,9 @@ def test_an_interrupted_run_leaves_nothing_behind(study, tmp_path, number):
         "import sys, time; from fdglung import cli, files; files._replace = lambda *a, **k: time.sleep(300); "
         "sys.exit(cli.main(sys.argv[1:]))"
     )
-    running = command("analyze", study, tmp_path / "out", program=["-c", waiting])
+    # A program started in the background of a shell ignores SIGINT, and so would what it starts.
+    heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    running = command("analyze", study, tmp_path / "out", program=["-c", waiting], **heeded)
     deadline = time.monotonic() + 120
     while not any(tmp_path.iterdir()) and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -212,9 +212,11 @@ def _claimed(home: Path, number: int) -> Iterator[bool]:
         home.mkdir(parents=True, exist_ok=True)
         claim.touch(exist_ok=False)
     except FileExistsError:
-        if time.time() - claim.stat().st_mtime > _CLAIM_SECONDS:
-            # Its saver was killed; its version is not there, or is whole and will not be replaced.
-            claim.unlink(missing_ok=True)
+        # Its saver may be done, and the claim gone, by now.
+        with suppress(FileNotFoundError):
+            if time.time() - claim.stat().st_mtime > _CLAIM_SECONDS:
+                # Its saver was killed; its version is not there, or is whole and will not be replaced.
+                claim.unlink(missing_ok=True)
         yield False
         return
     except OSError as error:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import concurrent.futures
 import errno
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -47,6 +48,20 @@ def test_savers_at_once_get_a_version_each(tmp_path):
     found = versions(tmp_path, "s")
     assert sorted(value_of(version) for version in found) == list(range(1, 17))
     assert [version.number for version in found] == list(range(1, 17))
+
+
+def test_a_claim_that_is_given_up_while_it_is_looked_at_only_means_another_try(tmp_path, monkeypatch):
+    touch, calls = pathlib.Path.touch, []
+
+    def taken_once(path, **options):
+        calls.append(path)
+        if len(calls) == 1:
+            raise FileExistsError(path)
+        touch(path, **options)
+
+    monkeypatch.setattr(pathlib.Path, "touch", taken_once)
+    assert save_version(tmp_path, "s", label(1), annotator="a").number == 2
+    assert len(calls) == 2
 
 
 def test_a_full_disk_loses_nothing_and_leaves_nothing(tmp_path, monkeypatch):
