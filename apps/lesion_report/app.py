@@ -10,6 +10,7 @@ from monai.deploy.core import AppContext, Application
 
 from apps.lesion_report.configuration import configuration_path, read_configuration, with_models
 from operators import (
+    LesionClassificationOperator,
     LesionMeasurementOperator,
     LesionSegmentationOperator,
     LungRegionOperator,
@@ -46,7 +47,7 @@ class LesionReportApplication(Application):
         self._settings = with_models(self._configuration, Path(self._context.model_path))
 
     def compose(self) -> None:
-        """Connect loader, lungs, lesions, measurement, radiomics where asked for, and writer."""
+        """Connect loader, lungs, lesions, measurement, classes and radiomics where asked for, and writer."""
         asked, settings = self._configuration, self._settings
         loader = StudyLoaderOperator(
             self,
@@ -74,14 +75,19 @@ class LesionReportApplication(Application):
         self.add_flow(loader, measurement, {("study", "study")})
         self.add_flow(lungs, measurement, {("lungs", "lungs")})
         self.add_flow(segmentation, measurement, {("lesions", "lesions")})
-        self.add_flow(measurement, writer, {("analysis", "analysis")})
+        analysis = measurement
+        if settings.classifier is not None:
+            analysis = LesionClassificationOperator(
+                self, model=settings.classifier, workers=asked.classification.workers, name="lesion_classification"
+            )
+            self.add_flow(measurement, analysis, {("analysis", "analysis")})
+        self.add_flow(analysis, writer, {("analysis", "analysis")})
         if asked.radiomics.enabled:
             radiomics = RadiomicsOperator(
                 self, settings=asked.radiomics.read, workers=asked.radiomics.workers, name="radiomics"
             )
             self.add_flow(measurement, radiomics, {("analysis", "analysis")})
             self.add_flow(radiomics, writer, {("features", "features")})
-            # Classes of lesions join here: an operator that takes `analysis` and `features` and hands the writer both.
 
 
 if __name__ == "__main__":

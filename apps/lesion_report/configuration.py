@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from fdglung.dicom.rules import SelectionRules
-from fdglung.errors import CheckpointError, LungWeightsError, ParameterError
+from fdglung.errors import CheckpointError, LungWeightsError, ModelFileError, ParameterError
 from fdglung.pipeline import Settings
 from fdglung.radiomics import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping
@@ -22,6 +22,9 @@ CONFIGURATION = Path(__file__).with_name("app.yaml")
 
 LESION_MODELS = "lesions"
 """Sub-folder of the models folder with the networks of the lesions."""
+
+CLASSIFIERS = "classifiers"
+"""Sub-folder of the models folder with classifiers of lesions."""
 
 LUNG_MODELS = "lungs"
 """Sub-folder of the models folder with lungmask's weights."""
@@ -87,6 +90,28 @@ class RadiomicsOptions:
 
 
 @dataclass(frozen=True)
+class ClassificationOptions:
+    """Whether lesions get a class.
+
+    Attributes
+    ----------
+    model
+        Name of a file of `fdglung train-classifier` in the models folder; None for no classes.
+    workers
+        Number of processes for the features.
+
+    """
+
+    model: str | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.workers < 1:
+            raise ParameterError(f"{self.workers} is no number of processes", attribute="workers", remedy="Give 1")
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """What is written.
 
@@ -118,6 +143,7 @@ class Configuration:
     lungs: LungOptions = field(default_factory=LungOptions)
     segmentation: SegmentationSettings = field(default_factory=SegmentationSettings)
     radiomics: RadiomicsOptions = field(default_factory=RadiomicsOptions)
+    classification: ClassificationOptions = field(default_factory=ClassificationOptions)
     report: ReportOptions = field(default_factory=ReportOptions)
 
 
@@ -183,6 +209,8 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
         The method is ``network`` and a network is missing.
     LungWeightsError
         lungmask's weights are asked for and missing.
+    ModelFileError
+        A classifier is asked for and missing.
 
     """
     segmentation = configuration.segmentation
@@ -197,7 +225,22 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
                 attribute="lungs.weights",
                 remedy="Put lungmask's file there, or set weights: null for the classical method",
             )
-    return Settings(segmentation=segmentation, lung_weights=weights, margin_mm=configuration.lungs.margin_mm)
+    classifier = None
+    if configuration.classification.model is not None:
+        classifier = models / CLASSIFIERS / configuration.classification.model
+        if not classifier.is_file():
+            raise ModelFileError(
+                f"{CLASSIFIERS} of the models folder holds no {classifier.name}",
+                attribute="classification.model",
+                remedy="Put the file of `fdglung train-classifier` there, or set model: null for no classes",
+            )
+    return Settings(
+        segmentation=segmentation,
+        lung_weights=weights,
+        margin_mm=configuration.lungs.margin_mm,
+        classifier=classifier,
+        workers=None if classifier is None else configuration.classification.workers,
+    )
 
 
 def _checkpoints(names: tuple[str, ...], folder: Path) -> tuple[str, ...]:

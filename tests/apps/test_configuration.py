@@ -10,7 +10,7 @@ from apps.lesion_report.configuration import (
     read_configuration,
     with_models,
 )
-from fdglung.errors import CheckpointError, LungWeightsError, ParameterError
+from fdglung.errors import CheckpointError, LungWeightsError, ModelFileError, ParameterError
 from fdglung.pipeline import Settings
 
 
@@ -51,6 +51,8 @@ def test_the_application_s_own_file_names_every_key():
         ({"radiomics": {"enabled": "yes"}}, "radiomics.enabled"),
         ({"radiomics": {"workers": 0}}, "radiomics.workers"),
         ({"radiomics": {"settings": {"familys": []}}}, "radiomics.settings.familys"),
+        ({"classification": {"workers": 0}}, "classification.workers"),
+        ({"classification": {"modle": "a"}}, "classification.modle"),
         ({"report": {"outputs": ["bmp"]}}, "report.outputs"),
         ({"report": {"outputs": ["sr"]}}, "report.outputs"),
         ({"report": {"segmentation_type": "FRACTIONAL"}}, "report.segmentation_type"),
@@ -100,3 +102,13 @@ def test_a_model_that_is_named_and_missing_is_refused(tmp_path):
         with_models(read_configuration(written(tmp_path, network)), tmp_path)
     with pytest.raises(LungWeightsError, match=r"lungs\.weights"):
         with_models(read_configuration(written(tmp_path, {"lungs": {"weights": "r231.pth"}})), tmp_path)
+
+
+def test_a_classifier_that_the_models_folder_lacks_is_an_error_at_start(tmp_path):
+    asked = read_configuration(written(tmp_path, {"classification": {"model": "model.skops", "workers": 2}}))
+    with pytest.raises(ModelFileError, match=r"holds no model\.skops"):
+        with_models(asked, tmp_path)
+    (tmp_path / "classifiers").mkdir()
+    (tmp_path / "classifiers" / "model.skops").touch()
+    settings = with_models(asked, tmp_path)
+    assert (settings.classifier, settings.workers) == (tmp_path / "classifiers" / "model.skops", 2)

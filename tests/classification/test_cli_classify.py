@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 
 from fdglung import RESEARCH_NOTICE, cli
+from fdglung.pipeline import analyze
+from fdglung.radiomics import extract
 from fdglung.radiomics.settings import RadiomicsSettings, to_yaml
+from fdglung.study import load
 from tests.classification.made import lesions, write
+from tests.classification.study_model import SETTINGS, write_model, write_study
 
 QUICK = """
 validation: {outer_folds: 3, inner_folds: 3}
@@ -108,3 +112,28 @@ def test_an_earlier_output_stays_unless_it_may_be_replaced(trained, tmp_path, ca
         run("classify", trained / "features.csv", "--model", trained / "model.skops", "--out", tmp_path / "c.txt") == 2
     )
     assert "does not end in .csv" in capsys.readouterr().err
+
+
+def test_a_study_is_classified_as_its_report_says(tmp_path, capsys):
+    study = write_study(tmp_path / "study")
+    loaded = load(study)
+    analysis = analyze(loaded)
+    model = write_model(tmp_path / "model.skops", extract(loaded, analysis.lesions, SETTINGS, workers=1))
+    assert run("classify", study, "--model", model, "--out", tmp_path / "classes.csv") == 0
+    table = pd.read_csv(tmp_path / "classes.csv")
+    assert table["class"].tolist() == ["hottest", "hot", "cool"]
+    capsys.readouterr()
+    assert run("analyze", study, tmp_path / "report", "--classifier", model) == 0
+    printed = capsys.readouterr().out
+    assert "hottest (hottest " in printed
+    assert "trained on 60 lesions made for a test" in printed
+    report = pd.read_csv(tmp_path / "report" / "lesions.csv")
+    assert report["class"].tolist() == table["class"].tolist()
+    for name in ("cool", "hot", "hottest"):
+        assert report[f"probability_{name}"].to_numpy() == pytest.approx(table[f"probability_{name}"], rel=1e-5)
+
+
+def test_a_study_beside_a_table_is_refused(tmp_path, trained, capsys):
+    given = ("--model", trained / "model.skops", "--out", tmp_path / "classes.csv")
+    assert run("classify", tmp_path, trained / "features.csv", *given) == cli.EXIT_BAD_INPUT
+    assert "one study at a time" in capsys.readouterr().err

@@ -5,30 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fdglung.classification import Lesions
-from fdglung.classification.config import from_mapping
-from fdglung.classification.model_file import model_bytes
 from fdglung.classification.tables import lesions_of_table
-from fdglung.classification.training import train
 from fdglung.errors import SettingsMismatchError, UnknownRadiomicsError
 from fdglung.lesion_classes import UNDETERMINED
 from fdglung.pipeline import Settings, analyze, classify, load_classifier
-from fdglung.radiomics import RadiomicsSettings, extract, to_yaml
+from fdglung.radiomics import RadiomicsSettings, extract
 from fdglung.study import Study, load
-from tests.simple_thorax import SphereLesion, simple_thorax, write_dicom
-
-SETTINGS = RadiomicsSettings(families=("stat",))
-CLASSES = ("cool", "hot", "hottest")
-SPHERES = [
-    SphereLesion(name="hottest", centre_mm=(-72.0, 4.0, 52.0), radius_mm=14.0, suv=16.0),
-    SphereLesion(name="hot", centre_mm=(-75.0, 20.0, -30.0), radius_mm=14.0, suv=10.0),
-    SphereLesion(name="cool", centre_mm=(72.0, 4.0, 40.0), radius_mm=14.0, suv=5.0),
-]
+from tests.classification.study_model import SETTINGS, write_model, write_study
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    return load(write_dicom(simple_thorax(ct_matrix=128, lesions=SPHERES), tmp_path_factory.mktemp("phantom")))
+    return load(write_study(tmp_path_factory.mktemp("phantom")))
 
 
 @pytest.fixture(scope="module")
@@ -43,35 +31,7 @@ def features(analysis):
 
 @pytest.fixture(scope="module")
 def model_file(features, tmp_path_factory):
-    """Write a classifier of lesions that lie, 20 a class, around the three of the study."""
-    path = tmp_path_factory.mktemp("model") / "model.skops"
-    path.write_bytes(model_bytes(train(around(features), CONFIG, trained_on="60 lesions made for a test").model))
-    return path
-
-
-CONFIG = from_mapping({"validation": {"outer_folds": 3, "inner_folds": 3}})
-
-
-def around(features, settings=SETTINGS):
-    random = np.random.default_rng(0)
-    hottest_first = np.repeat(features.values[np.argsort(-features.values[:, suv(features)])], 20, axis=0)
-    values = hottest_first * random.normal(1, 0.02, hottest_first.shape)
-    count = len(values)
-    return Lesions(
-        names=features.names,
-        values=values,
-        keys={"lesion": ("1",) * count},
-        patients=tuple(f"p{row}" for row in range(count)),
-        centres=("",) * count,
-        labels=tuple(np.repeat(CLASSES[::-1], 20).tolist()),
-        rows=tuple(range(count)),
-        settings=settings.digest if settings else None,
-        radiomics=to_yaml(settings) if settings else None,
-    )
-
-
-def suv(features):
-    return features.names.index("PET_suv_mean")
+    return write_model(tmp_path_factory.mktemp("model") / "model.skops", features)
 
 
 def test_lesions_of_a_study_get_the_class_of_the_training_lesions_that_they_are_like(study, analysis, model_file):
@@ -119,8 +79,7 @@ def test_features_of_other_settings_are_refused(analysis, model_file):
 
 
 def test_a_model_without_the_settings_of_its_features_is_refused_before_the_study_is_worked_on(features, tmp_path):
-    path = tmp_path / "bare.skops"
-    path.write_bytes(model_bytes(train(around(features, settings=None), CONFIG).model))
+    path = write_model(tmp_path / "bare.skops", features, settings=None)
     with pytest.raises(UnknownRadiomicsError, match=r"features\.settings\.yaml"):
         analyze(Study(None, None), Settings(classifier=path))
 

@@ -15,6 +15,7 @@ from monai.deploy.core import Application, Operator
 from fdglung import lungs, segmentation
 from fdglung.dicom.rules import SelectionRules
 from fdglung.errors import (
+    ModelFileError,
     NoCtError,
     NoImageError,
     NoPetError,
@@ -23,10 +24,12 @@ from fdglung.errors import (
     OutputExistsError,
     ParameterError,
 )
-from fdglung.pipeline import Settings, analyze
+from fdglung.pipeline import Settings, analyze, classify, load_classifier
+from fdglung.radiomics import extract
 from fdglung.segmentation import SegmentationSettings
 from fdglung.study import load
 from operators import (
+    LesionClassificationOperator,
     LesionMeasurementOperator,
     LesionSegmentationOperator,
     LungRegionOperator,
@@ -34,6 +37,7 @@ from operators import (
     ReportWriterOperator,
     StudyLoaderOperator,
 )
+from tests.classification.study_model import SETTINGS, write_model
 from tests.operators.stand_ins import run_operator
 from tests.simple_thorax import simple_thorax, write_dicom
 
@@ -152,6 +156,18 @@ def test_the_radiomics_operator_gives_a_row_a_lesion_and_refuses_no_images(app, 
     )
     with pytest.raises(ValueError, match="PET"):
         run_operator(operator, analysis=empty)
+
+
+def test_the_classification_operator_says_what_the_library_says_and_refuses_a_file_that_is_no_model(
+    app, analysis, tmp_path
+):
+    model = write_model(tmp_path / "model.skops", extract(analysis.study, analysis.lesions, SETTINGS, workers=1))
+    classified = run_operator(LesionClassificationOperator(app, model=model, name="p"), analysis=analysis)["analysis"]
+    assert classified.findings == classify(analysis, load_classifier(model), workers=1).findings
+    assert len(classified.findings.classification.lesions) == len(analysis.findings.lesions)
+    (tmp_path / "text.skops").write_text("no model")
+    with pytest.raises(ModelFileError):
+        LesionClassificationOperator(app, model=tmp_path / "text.skops", name="q")
 
 
 def test_the_writer_writes_what_is_asked_for_and_no_more(app, analysis, tmp_path):

@@ -17,7 +17,7 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.errors import NoPetError, OutputExistsError, OutputWriteError
 from fdglung.findings import from_json
 from fdglung.reporting import check, write_report
-from tests.reporting.studies import ORIENTATIONS, analysis, save_pet
+from tests.reporting.studies import ORIENTATIONS, analysis, classified, save_pet
 
 OBJECTS = ("lesions.seg.dcm", "measurements.sr.dcm", "report.dcm")
 TABLES = {"lesions.csv", "lesions_units.csv", "findings.json", "report.pdf", "mip.png", *OBJECTS}
@@ -111,6 +111,24 @@ def test_every_object_is_valid_and_agrees_with_the_pet(tmp_path, options):
     pet = save_pet(made, tmp_path)
     report = [files[name] for name in OBJECTS]
     assert errors_of(output_of("dcentvfy", *pet, *report)) == errors_of(output_of("dcentvfy", *pet)) == []
+
+
+@pytest.mark.validator
+@pytest.mark.parametrize("lesions", [0, 3])
+def test_objects_with_classes_are_valid_and_dsrdump_shows_the_class(tmp_path, lesions):
+    files = write_report(classified(analysis(lesions)), tmp_path / "report")
+    for name in OBJECTS:
+        assert errors_of(output_of("dciodvfy", files[name])) == [], name
+    dump = output_of("dsrdump", "+Pl", files["measurements.sr.dcm"])
+    assert dump.count("Differential Diagnosis/Impression") == lesions
+    assert "trained on 12 synthetic lesions" in dump
+
+
+def test_the_pdf_shows_classes_probabilities_and_what_the_classifier_was_trained_on(tmp_path):
+    files = write_report(classified(analysis(3)), tmp_path / "report")
+    text = " ".join(" ".join(page.extract_text() for page in PdfReader(files["report.pdf"]).pages).split())
+    for shown in ("Classes of lesions", "trained on 12 synthetic lesions", "undetermined", "0.85", "7 lymphoma"):
+        assert shown in text, shown
 
 
 @pytest.mark.validator
