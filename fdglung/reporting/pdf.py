@@ -238,7 +238,13 @@ def _classes(analysis: Analysis) -> list[Flowable]:
     found = analysis.findings.classification
     if found is None or not found.lesions:
         return []
-    header = ["No.", "Class", *(f"P({name})".replace("_", " ") for name in found.classes), "As far", "Nearest training lesions"]
+    header = [
+        "No.",
+        "Class",
+        *(f"P({name})".replace("_", " ") for name in found.classes),
+        "As far",
+        "Nearest training lesions",
+    ]
     rows = [
         [
             str(lesion.label),
