@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,30 +135,40 @@ def containment(options: argparse.Namespace) -> None:
 def one(options: argparse.Namespace) -> None:
     """Run one method in this process; print its time and memory as JSON and write its mask."""
     ct = sitk.ReadImage(str(options.ct))
-    started = time.perf_counter()
-    if options.method == "stock":
-        mask = stock_mask(ct, options.weights)
-    else:
-        region = lungs.segment(ct, weights=options.weights)
-        mask = sitk.GetArrayFromImage(region.mask)
-    wall = time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as folder:
+        if options.method == "stock":
+            weights = widened(options.weights, Path(folder))
+            run = partial(stock_mask, ct, weights)
+        else:
+            run = partial(own_mask, ct, options.weights)
+        started = time.perf_counter()
+        mask = run()
+        wall = time.perf_counter() - started
     np.save(options.out, mask)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"wall_s": wall, "peak_mib": peak}))
 
 
-def stock_mask(ct: sitk.Image, weights: Path) -> Any:
-    """Label a CT by lungmask's own class, in the only width that it has."""
+def widened(weights: Path, folder: Path) -> Path:
+    """Write the weights in the only width that lungmask's own class has."""
     import torch
-    from lungmask import LMInferer
 
     from fdglung.lungs.unet import expanded
     from fdglung.lungs.weights import read_weights
 
-    with tempfile.TemporaryDirectory() as folder:
-        wide = Path(folder) / "wide.pth"
-        torch.save(expanded(read_weights(weights).state), wide)
-        return LMInferer(modelpath=str(wide), tqdm_disable=True).apply(ct)
+    wide = folder / "wide.pth"
+    torch.save(expanded(read_weights(weights).state), wide)
+    return wide
+
+
+def stock_mask(ct: sitk.Image, weights: Path) -> Any:
+    from lungmask import LMInferer
+
+    return LMInferer(modelpath=str(weights), tqdm_disable=True).apply(ct)
+
+
+def own_mask(ct: sitk.Image, weights: Path) -> Any:
+    return sitk.GetArrayFromImage(lungs.segment(ct, weights=weights).mask)
 
 
 def measured(method: str, image: Path, weights: Path | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import Progress, ProgressBar, part
-from fdglung.cli_radiomics import load_with_lesions
+from fdglung.cli_radiomics import load_with_lesions, print_warnings
 from fdglung.errors import OutputExistsError, ParameterError
 
 if TYPE_CHECKING:
@@ -144,10 +144,11 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
         from fdglung.classification.prediction_report import about_document, about_json, classified_csv, shap_csv
         from fdglung.files import write_files
 
-        model, lesions = _lesions(options, tell)
+        model, lesions, warnings = _lesions(options, tell)
         tell("classifying", 0.7)
         found = classify(model, lesions)
-        about = about_document(model, found, model_sha256=hashlib.sha256(options.model.read_bytes()).hexdigest())
+        digest = hashlib.sha256(options.model.read_bytes()).hexdigest()
+        about = about_document(model, found, model_sha256=digest, study_warnings=warnings)
         contents = {_beside(options.out, ".about.json"): about_json(about).encode()}
         if options.shap:
             tell("explaining", 0.8)
@@ -158,27 +159,28 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
         contents[options.out] = classified_csv(model, found).encode()
         write_files(contents)
     if not options.json:
+        print_warnings(warnings)
         _print_classified(model, found, options.out)
     return {"notice": RESEARCH_NOTICE, "files": {path.name: str(path) for path in contents}, "about": about}
 
 
-def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierModel, Lesions]:
-    """Return the model and the lesions to classify: of tables, or of a study, by the model's own settings."""
+def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierModel, Lesions, tuple[str, ...]]:
+    """Return the model, the lesions to classify (of tables, or of a study, by the model's settings), and warnings."""
     from fdglung.classification import read_lesions
     from fdglung.classification.model_file import load_model
 
     if not _is_study(options.source):
         model = load_model(options.model)
-        return model, read_lesions(options.source, prefixes=model.config.features)
+        return model, read_lesions(options.source, prefixes=model.config.features), ()
     from fdglung.classification.tables import lesions_of_table
     from fdglung.pipeline import load_classifier
     from fdglung.radiomics import extract, from_yaml
 
     model = load_classifier(options.model).model
-    study, labels, uids = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
+    study, labels, uids, warnings = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
     settings = from_yaml(model.radiomics or "")
     table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))
-    return model, lesions_of_table(table)
+    return model, lesions_of_table(table), warnings
 
 
 def _is_study(sources: Sequence[str]) -> bool:

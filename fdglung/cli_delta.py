@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import Progress, ProgressBar, part
-from fdglung.cli_radiomics import add_output, add_settings, chosen_settings, load_with_lesions, read_image
+from fdglung.cli_radiomics import (
+    WithLesions,
+    add_output,
+    add_settings,
+    chosen_settings,
+    load_with_lesions,
+    print_warnings,
+    read_image,
+)
 from fdglung.errors import ParameterError
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
+    from collections.abc import Sequence
 
     from fdglung.radiomics.delta import DeltaTable
-    from fdglung.study import Study
 
 
 def add_delta(commands: Any) -> None:
@@ -74,14 +81,14 @@ def _delta(options: argparse.Namespace) -> dict[str, object]:
         check_delta_path(options.out, overwrite=options.overwrite)
         settings = chosen_settings(options)
         ready = 0.6 if options.studies else 0.1
-        (before, before_mask), (after, after_mask) = (
+        before, after = (
             _side(options, index, part(tell, ready / 2 * index, ready / 2 * (index + 1))) for index in range(2)
         )
         table = delta_features(
-            before,
-            after,
-            before_mask,
-            after_mask,
+            before.images,
+            after.images,
+            before.lesions,
+            after.lesions,
             settings,
             several=options.several,
             reach_mm=REACH_MM if options.reach_mm is None else options.reach_mm,
@@ -91,13 +98,15 @@ def _delta(options: argparse.Namespace) -> dict[str, object]:
             progress=part(tell, ready, 0.98),
         )
         files = write_delta(table, options.out, overwrite=options.overwrite)
+    named = (("Baseline", before), ("Follow-up", after))
+    warnings = [*table.warnings, *(f"{name}: {warning}" for name, side in named for warning in side.warnings)]
     if not options.json:
-        _print(table, options.out)
+        _print(table, warnings, options.out)
     registration = table.registration
     return {
         "notice": RESEARCH_NOTICE,
         "files": {name: str(path) for name, path in files.items()},
-        "warnings": list(table.warnings),
+        "warnings": warnings,
         "registration": None
         if registration is None
         else {
@@ -131,20 +140,19 @@ def _check(options: argparse.Namespace) -> None:
         raise ParameterError("There are no masks", attribute="--mask", remedy="Give the label images of the lesions")
 
 
-def _side(options: argparse.Namespace, index: int, tell: Progress) -> tuple[Study | dict[str, sitk.Image], sitk.Image]:
+def _side(options: argparse.Namespace, index: int, tell: Progress) -> WithLesions:
     mask = options.mask[index] if options.mask else None
     if options.studies:
-        study, lesions, _ = load_with_lesions(options.studies[index], mask, tell, none_allowed=True)
-        return study, lesions
+        return load_with_lesions(options.studies[index], mask, tell, none_allowed=True)
     given = {"PET": options.pet, "CT": options.ct}
-    return {name: read_image(paths[index]) for name, paths in given.items() if paths}, read_image(options.mask[index])
+    images = {name: read_image(paths[index]) for name, paths in given.items() if paths}
+    return WithLesions(images, read_image(options.mask[index]), {}, ())
 
 
-def _print(table: DeltaTable, out: Path) -> None:
+def _print(table: DeltaTable, warnings: Sequence[str], out: Path) -> None:
     for change in table.changes:
         match = change.match
         sides = (" ".join(map(str, labels)) or "none" for labels in (match.baseline, match.followup))
         print(f"  {match.status}: {' -> '.join(sides)}")
-    for warning in table.warnings:
-        print(f"warning: {warning}")
+    print_warnings(warnings)
     print(f"written to {out}. {RESEARCH_NOTICE}")

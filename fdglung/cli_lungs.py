@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +101,17 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
         tell("starting", 0.0)
         import torch
 
-        from fdglung.lungs.training.loop import TrainingSettings, train
+        from fdglung.lungs.training.loop import LOG, TrainingSettings, train
+        from fdglung.lungs.training.slices import TRAIN
 
         given = {name: getattr(options, name) for name in (*_CHOICES, "bfloat16") if getattr(options, name) is not None}
         settings = dataclasses.replace(TrainingSettings(), **given)
         if options.threads:
             torch.set_num_threads(options.threads)
         best = train(options.slices, options.out, settings, until=options.until, progress=tell)
+        last = json.loads((options.out / LOG).read_text(encoding="utf-8").splitlines()[-1])
     if not options.json:
+        if last["validated_on"] == TRAIN:
+            print("warning: no slices are set apart for validation, so the network is judged by what it was trained on")
         print(best)
-    return {"file": str(best)}
+    return {"file": str(best), "validated_on": last["validated_on"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import Progress, ProgressBar, part
@@ -91,7 +91,7 @@ def _radiomics(options: argparse.Namespace) -> dict[str, object]:
             )
         settings = chosen_settings(options)
         ready = 0.4 if options.study else 0.1
-        images, lesions, uids = _input(options, part(tell, 0.0, ready))
+        images, lesions, uids, warnings = _input(options, part(tell, 0.0, ready))
         once = 0.98 if options.perturb is None else ready + (0.98 - ready) / (options.perturb + 1)
         table = extract(
             images,
@@ -111,10 +111,12 @@ def _radiomics(options: argparse.Namespace) -> dict[str, object]:
             write_files({icc: reliability_csv(repeated).encode()})
             files[icc.name] = icc
     if not options.json:
+        print_warnings(warnings)
         _print(table, repeated, options.out)
     return {
         "notice": RESEARCH_NOTICE,
         "files": {name: str(path) for name, path in files.items()},
+        "warnings": list(warnings),
         "features": len(table.names),
         "reliability": _classes(repeated),
         "lesions": [
@@ -200,31 +202,46 @@ def chosen_settings(options: argparse.Namespace) -> RadiomicsSettings:
         ) from error
 
 
-def _input(
-    options: argparse.Namespace, tell: Progress
-) -> tuple[Study | dict[str, sitk.Image], sitk.Image, dict[int, str]]:
+class WithLesions(NamedTuple):
+    """A study, or images by modality, the label image of their lesions, and what is known of both."""
+
+    images: Study | dict[str, sitk.Image]
+    lesions: sitk.Image
+    tracking_uids: dict[int, str]
+    warnings: tuple[str, ...]
+
+
+def _input(options: argparse.Namespace, tell: Progress) -> WithLesions:
     if not options.study:
         given = {"PET": options.pet, "CT": options.ct}
         images = {modality: read_image(path) for modality, path in given.items() if path}
-        return images, read_image(options.mask), {}
+        return WithLesions(images, read_image(options.mask), {}, ())
     return load_with_lesions(options.study, options.mask, tell)
 
 
-def load_with_lesions(
-    source: Path, mask: Path | None, tell: Progress, *, none_allowed: bool = False
-) -> tuple[Study, sitk.Image, dict[int, str]]:
-    """Load a study and the mask of its lesions, or find them where there is none; with their tracking UIDs."""
+def load_with_lesions(source: Path, mask: Path | None, tell: Progress, *, none_allowed: bool = False) -> WithLesions:
+    """Load a study and the mask of its lesions, or find them where there is none."""
     from fdglung import study
 
     loaded = study.load(source, progress=part(tell, 0.0, 0.5))
     if mask:
-        return loaded, read_image(mask), {}
+        return WithLesions(
+            loaded, read_image(mask), {}, (*loaded.warnings, *(loaded.suv.warnings if loaded.suv else ()))
+        )
     from fdglung.pipeline import analyze
 
     analysis = analyze(loaded, progress=part(tell, 0.5, 1.0))
-    if not analysis.findings.lesions and not none_allowed:
+    found = analysis.findings
+    if not found.lesions and not none_allowed:
         raise InputError("No avid lung lesion was found", attribute="STUDY", remedy="Give the lesions with --mask")
-    return loaded, analysis.lesions, {lesion.label: lesion.tracking_uid for lesion in analysis.findings.lesions}
+    uids = {lesion.label: lesion.tracking_uid for lesion in found.lesions}
+    return WithLesions(loaded, analysis.lesions, uids, found.warnings)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what the physician must know, a line each."""
+    for warning in warnings:
+        print(f"warning: {warning}")
 
 
 def read_image(path: Path) -> sitk.Image:

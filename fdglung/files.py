@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _NIFTI_HEADER_BYTES = 352
 
 
+def cache_folder() -> Path:
+    """Return the folder in the user's cache for what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "fdglung"
+
+
 @contextmanager
 def written_together(folder: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder that becomes `folder` when the block ends well, and vanishes when it does not.

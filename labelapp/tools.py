@@ -96,7 +96,10 @@ class Tool(InferTask):  # type: ignore[misc]
 
 
 class Lesions(Tool):
-    """The lesions that `fdglung analyze` finds."""
+    """The lesions that `fdglung analyze` finds by the method that the server was started with.
+
+    That is ``--method network`` where there is a checkpoint, and the bundle's is there; else ``--method threshold``.
+    """
 
     description = "Avid lung lesions, by the network where there is one, else by thresholds."
     options: ClassVar[Mapping[str, Any]] = {"instances": False}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from fdglung.dicom.rules import SelectionRules
-from fdglung.errors import CheckpointError, LungWeightsError, ModelFileError, ParameterError
+from fdglung.errors import CheckpointError, FdglungError, LungWeightsError, ModelFileError, ParameterError
 from fdglung.pipeline import Settings
 from fdglung.radiomics import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping
@@ -216,24 +216,20 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
     segmentation = configuration.segmentation
     if segmentation.method == "network":
         segmentation = replace(segmentation, checkpoints=_checkpoints(segmentation.checkpoints, models / LESION_MODELS))
-    weights = None
-    if configuration.lungs.weights is not None:
-        weights = models / LUNG_MODELS / configuration.lungs.weights
-        if not weights.is_file():
-            raise LungWeightsError(
-                f"{LUNG_MODELS} of the models folder holds no {weights.name}",
-                attribute="lungs.weights",
-                remedy="Put lungmask's file there, or set weights: null for the classical method",
-            )
-    classifier = None
-    if configuration.classification.model is not None:
-        classifier = models / CLASSIFIERS / configuration.classification.model
-        if not classifier.is_file():
-            raise ModelFileError(
-                f"{CLASSIFIERS} of the models folder holds no {classifier.name}",
-                attribute="classification.model",
-                remedy="Put the file of `fdglung train-classifier` there, or set model: null for no classes",
-            )
+    weights = _model_file(
+        configuration.lungs.weights,
+        models / LUNG_MODELS,
+        LungWeightsError,
+        attribute="lungs.weights",
+        remedy="Put lungmask's file there, or set weights: null for the classical method",
+    )
+    classifier = _model_file(
+        configuration.classification.model,
+        models / CLASSIFIERS,
+        ModelFileError,
+        attribute="classification.model",
+        remedy="Put the file of `fdglung train-classifier` there, or set model: null for no classes",
+    )
     return Settings(
         segmentation=segmentation,
         lung_weights=weights,
@@ -241,6 +237,18 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
         classifier=classifier,
         workers=None if classifier is None else configuration.classification.workers,
     )
+
+
+def _model_file(
+    name: str | None, folder: Path, error: type[FdglungError], *, attribute: str, remedy: str
+) -> Path | None:
+    """Return the file of that name, or None where none is asked for."""
+    if name is None:
+        return None
+    path = folder / name
+    if not path.is_file():
+        raise error(f"{folder.name} of the models folder holds no {path.name}", attribute=attribute, remedy=remedy)
+    return path
 
 
 def _checkpoints(names: tuple[str, ...], folder: Path) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,8 +66,10 @@ def shap_csv(model: ClassifierModel, found: Classified, values: NDArray[np.float
     return csv_text([*keys, "class", "feature", "value", "shap", "background"], rows())
 
 
-def about_document(model: ClassifierModel, found: Classified, *, model_sha256: str) -> dict[str, Any]:
-    """Return where a classification comes from, as plain values."""
+def about_document(
+    model: ClassifierModel, found: Classified, *, model_sha256: str, study_warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return where a classification comes from, with what is to be known of the study, as plain values."""
     return {
         "notice": RESEARCH_NOTICE,
         "model_sha256": model_sha256,
@@ -75,6 +77,7 @@ def about_document(model: ClassifierModel, found: Classified, *, model_sha256: s
         "selected": list(model.ranked),
         "training": model.summary,
         "settings": model.settings,
+        "study_warnings": list(study_warnings),
         "lesions": len(found.lesions),
         "undetermined": sum(name not in model.classes for name in found.classes),
         "rule": "undetermined where as_far is at most "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fdglung.files import write_files
+from fdglung.files import cache_folder, write_files
 from fdglung.lungs.unet import build
 from fdglung.lungs.weights import LungWeights
 from fdglung.network.backends import (
@@ -97,8 +96,7 @@ def _torch(weights: LungWeights) -> Callable[[Slices], Slices]:
 
 
 def _as_onnx(weights: LungWeights) -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    path = home / "fdglung" / f"{weights.sha256}.onnx"
+    path = cache_folder() / f"{weights.sha256}.onnx"
     if not path.is_file():
         write_files({path: _onnx_bytes(weights)})
     return path

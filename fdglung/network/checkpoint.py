@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fdglung.errors import BackendError, CheckpointError, OutputWriteError
+from fdglung.files import cache_folder
 from fdglung.network.spec import NetworkSpec, from_json, to_json
 
 SPEC_KEY = "fdglung"
@@ -234,8 +235,7 @@ def as_onnx(checkpoint: Checkpoint) -> Path:
     """Return the ONNX file of a checkpoint: itself, or one exported once and kept in the user's cache."""
     if checkpoint.path.suffix == ".onnx":
         return checkpoint.path
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    path = home / "fdglung" / f"{checkpoint.sha256}.onnx"
+    path = cache_folder() / f"{checkpoint.sha256}.onnx"
     if not path.is_file():
         write_onnx(path, checkpoint)
     return path

@@ -167,12 +167,14 @@ def test_the_image_shows_its_manifests_and_gives_its_parts(context, python, stud
     assert (tmp_path / "export" / "docs" / "sbom.cdx.json").is_file()
 
 
-def test_the_sbom_names_every_requirement_and_the_wheels_have_their_checksums(context):
+def test_the_sbom_names_every_requirement_and_wheels_and_weights_have_their_checksums(context):
     components = json.loads((context / "docs" / "sbom.cdx.json").read_text())["components"]
     lines = (context / "pip" / "requirements.txt").read_text().splitlines()
     assert {f"{one['name']}=={one['version']}" for one in components} == {line for line in lines if "==" in line}
     checksums = json.loads((context / "docs" / "checksums.json").read_text())
-    assert checksums == {path.name: sha256(path) for path in sorted((context / "pip" / "packages").iterdir())}
+    carried = [*(context / "pip" / "packages").iterdir(), *(context / "models").rglob("*.onnx")]
+    assert "model.onnx" in checksums
+    assert checksums == {path.name: sha256(path) for path in carried}
 
 
 def test_the_same_sources_give_the_same_wheels(context, tmp_path):

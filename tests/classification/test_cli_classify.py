@@ -122,7 +122,10 @@ def test_a_study_is_classified_as_its_report_says(tmp_path, capsys):
     assert run("classify", study, "--model", model, "--out", tmp_path / "classes.csv") == 0
     table = pd.read_csv(tmp_path / "classes.csv")
     assert table["class"].tolist() == ["hottest", "hot", "cool"]
-    capsys.readouterr()
+    said = list(analysis.findings.warnings)
+    assert any("lungs were segmented by the classical method" in warning for warning in said)
+    assert json.loads((tmp_path / "classes.about.json").read_text())["study_warnings"] == said
+    assert set(said) <= {line.removeprefix("warning: ") for line in capsys.readouterr().out.splitlines()}
     assert run("analyze", study, tmp_path / "report", "--classifier", model) == 0
     printed = capsys.readouterr().out
     assert "hottest (hottest " in printed

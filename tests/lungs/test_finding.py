@@ -8,6 +8,7 @@ from scipy import ndimage
 from fdglung.errors import LungWeightsError, NoThoraxError, ParameterError
 from fdglung.lungs import LEFT, R231_FILE, RIGHT, bounding_box_mm, cached_weights, segment
 from tests.ellipsoids import ellipsoid, grid, thorax
+from tests.lungs.networks import save, window_state, with_windows
 
 
 def dice(a, b):
@@ -106,6 +107,19 @@ def test_a_file_that_is_no_network_is_refused(tmp_path):
 def test_a_missing_weights_file_is_refused(tmp_path):
     with pytest.raises(LungWeightsError, match=r"absent\.pth"):
         segment(thorax()[0], weights=tmp_path / "absent.pth")
+
+
+def test_r231_in_lungmasks_cache_is_taken_unasked_and_named(tmp_path, monkeypatch):
+    """A network that labels two values of HU stands for R231; only it can tell these lungs."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ct, drawn = thorax()
+    ct = with_windows(ct, drawn)[:, :, 30:90]
+    assert R231_FILE not in segment(ct).method
+    weights = save(window_state(), tmp_path / "hub" / "checkpoints" / R231_FILE)
+    found = segment(ct)
+    assert R231_FILE in found.method
+    assert found.method == segment(ct, weights=weights).method
 
 
 def test_weights_are_looked_for_where_lungmask_puts_them(tmp_path, monkeypatch):

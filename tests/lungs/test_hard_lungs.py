@@ -84,19 +84,19 @@ def test_healthy_lungs_have_no_warning_but_that_of_the_method():
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "slack_mm"),
     [
-        pytest.param({"finds": (Find.PLEURAL_EFFUSION,)}, id="effusion"),
-        pytest.param({"finds": (Find.EMPHYSEMA,)}, id="emphysema"),
-        pytest.param({"finds": (Find.ATELECTASIS,)}, id="atelectasis"),
-        pytest.param({"arms": "down"}, id="arms down"),
-        pytest.param({"contrast": "portal"}, id="contrast"),
+        pytest.param({"finds": (Find.PLEURAL_EFFUSION,)}, 0.0, id="effusion"),
+        pytest.param({"finds": (Find.EMPHYSEMA,)}, 0.0, id="emphysema"),
+        # The tip of a lung that is collapsed at its base may lie one voxel under the margin.
+        pytest.param({"finds": (Find.ATELECTASIS,)}, GRID_MM, id="atelectasis"),
+        pytest.param({"arms": "down"}, 0.0, id="arms down"),
+        pytest.param({"contrast": "portal"}, 0.0, id="contrast"),
     ],
 )
-def test_disease_posture_and_contrast_do_not_hide_the_lungs(options):
+def test_disease_posture_and_contrast_do_not_hide_the_lungs(options, slack_mm):
     study = chest(**options)
-    # The tip of a lung that is collapsed at its base may lie one voxel under the margin.
-    assert_found(segment(study.ct), study, *truth(study), slack_mm=GRID_MM)
+    assert_found(segment(study.ct), study, *truth(study), slack_mm=slack_mm)
 
 
 def test_a_big_effusion_leaves_the_box_whole():
@@ -148,19 +148,38 @@ def test_feet_first_makes_no_difference():
     assert_found(segment(sitk.DICOMOrient(study.ct, "LPI")), study, *truth(study))
 
 
-# In half a lung the gas of stomach and colon, whose walls no voxel of 4 mm shows, is more than a tenth.
-@pytest.mark.parametrize(("end", "least_left"), [("upper", 0.78), ("lower", 0.9)])
-def test_a_ct_that_starts_in_mid_lung_shows_what_is_there_and_says_so(end, least_left):
+def half_a_chest(end):
+    """Return a CT that cuts the lungs half-way at one end, and the true right and left lung in it."""
     right, left = truth(chest())
-    planes = np.flatnonzero((right | left).any(axis=(1, 2)))
-    middle = int(planes.mean())
+    middle = int(np.flatnonzero((right | left).any(axis=(1, 2))).mean())
     kept = slice(0, middle) if end == "upper" else slice(middle, None)
-    ct = chest().ct[:, :, kept]
-    region = segment(ct)
-    labels = sitk.GetArrayFromImage(region.mask)
-    assert dice(labels == RIGHT, right[kept]) > 0.9
-    assert dice(labels == LEFT, left[kept]) > least_left
-    assert warned(region, f"cuts the lungs at its {end} end")
+    return chest().ct[:, :, kept], right[kept], left[kept]
+
+
+@pytest.mark.parametrize("end", ["upper", "lower"])
+def test_a_ct_that_starts_in_mid_lung_is_said(end):
+    assert warned(segment(half_a_chest(end)[0]), f"cuts the lungs at its {end} end")
+
+
+@pytest.mark.parametrize(
+    ("end", "side"),
+    [
+        ("upper", RIGHT),
+        pytest.param(
+            *("upper", LEFT),
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="gas of stomach and colon, whose walls voxels of 4 mm do not show, is taken for left lung",
+            ),
+        ),
+        ("lower", RIGHT),
+        ("lower", LEFT),
+    ],
+)
+def test_half_a_lung_is_found(end, side):
+    ct, right, left = half_a_chest(end)
+    labels = sitk.GetArrayFromImage(segment(ct).mask)
+    assert dice(labels == side, right if side == RIGHT else left) > 0.9
 
 
 def test_an_abdomen_has_no_lungs():

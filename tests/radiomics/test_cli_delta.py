@@ -79,7 +79,9 @@ def test_a_study_beside_itself_has_not_changed(tmp_path, files, capsys):
     assert len(rows) >= 2
     assert {row["status"] for row in rows} == {"matched"}
     assert all(float(row["difference_PET_suv_max"]) == 0 and float(row["overlap"]) == 1 for row in rows)
-    assert "matched: 1 -> 1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "matched: 1 -> 1" in printed
+    assert "warning: Baseline: The lungs were segmented by the classical method" in printed
 
 
 def test_what_cannot_be_used_ends_with_its_reason_and_no_output(files, tmp_path, capsys):

@@ -77,10 +77,11 @@ def test_pyradiomics_parameter_files_give_its_names(files, tmp_path):
     assert "CT_original_glcm_MCC" in names
 
 
-def test_a_study_gives_its_own_lesions_with_their_tracking_uids(tmp_path, files):
+def test_a_study_gives_its_own_lesions_with_their_tracking_uids(tmp_path, files, capsys):
     study = write_dicom(simple_thorax(ct_matrix=128), tmp_path / "dicom")
     given = ["radiomics", str(study), "--out", str(tmp_path / "features.csv"), "--settings", str(files / "few.yaml")]
     assert cli.main(given) == 0
+    assert "warning: The lungs were segmented by the classical method" in capsys.readouterr().out
     table = read_table(tmp_path / "features.csv")
     assert len(table.lesions) >= 2
     assert all(lesion.tracking_uid and lesion.status == "ok" for lesion in table.lesions)

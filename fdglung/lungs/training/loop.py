@@ -98,7 +98,8 @@ def train(
     Parameters
     ----------
     slices
-        What `fdglung.lungs.training.slices.write_slices` wrote.
+        What `fdglung.lungs.training.slices.write_slices` wrote. Without slices set apart for validation the network is
+        validated on those that it is trained on, and each line of the log says so (``validated_on``).
     out
         Folder of the run.
     settings
@@ -129,10 +130,11 @@ def train(
     tell = progress or (lambda text, fraction: None)
     out = Path(out)
     data = SliceData(slices, TRAIN, settings.classes)
+    validated_on = VALIDATION
     try:
         held_out = SliceData(slices, VALIDATION, settings.classes)
     except DataListError:
-        held_out = data
+        held_out, validated_on = data, TRAIN
     torch.manual_seed(settings.seed)
     network = build(settings.width, settings.classes).train()
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
@@ -173,7 +175,12 @@ def train(
         if done % settings.validate_every == 0 or done == stop:
             since = done - max(start, (done - 1) // settings.validate_every * settings.validate_every)
             dice = _validated(averaged.module, held_out, settings.classes)
-            line = {"step": done, "loss": round(loss_sum / since, 5), "dice": [round(one, 5) for one in dice]}
+            line = {
+                "step": done,
+                "loss": round(loss_sum / since, 5),
+                "dice": [round(one, 5) for one in dice],
+                "validated_on": validated_on,
+            }
             contents = {}
             if float(np.mean(dice)) > best:
                 best = float(np.mean(dice))

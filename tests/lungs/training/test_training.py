@@ -156,5 +156,14 @@ def test_the_command_trains(slices, tmp_path, capsys):
     out = tmp_path / "run"
     arguments = ["--width", "2", "--steps", "2", "--batch", "1", "--validate-every", "1", "--json"]
     assert main(["train-lungs", "run", str(slices), str(out), *arguments]) == 0
-    assert json.loads(capsys.readouterr().out) == {"file": str(out / BEST)}
+    assert json.loads(capsys.readouterr().out) == {"file": str(out / BEST), "validated_on": "validation"}
     assert read_weights(out / BEST).width == 2
+
+
+def test_a_validation_on_what_was_trained_on_is_said(slices, tmp_path, capsys):
+    (slices / "two.npz").unlink()
+    out = tmp_path / "run"
+    arguments = ["--width", "2", "--steps", "2", "--batch", "1", "--validate-every", "1"]
+    assert main(["train-lungs", "run", str(slices), str(out), *arguments]) == 0
+    assert "warning: no slices are set apart for validation" in capsys.readouterr().out
+    assert [json.loads(line)["validated_on"] for line in (out / LOG).read_text().splitlines()] == ["train", "train"]
