@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from fdglung.errors import InputError
 from fdglung.lesion_classes import Classification, classification_from
-from fdglung.lesions import Lesion, Side
+from fdglung.lesions import Lesion
+from fdglung.lungs.placement import Side
 from fdglung.segmentation import ExcludedUptake
 
 FORMAT = "fdglung findings"
@@ -115,6 +116,14 @@ COLUMNS: tuple[Column, ...] = (
         "mm",
         "From the VOI to the lung border: negative inside, 0 across it, positive outside; empty without a lung mask.",
         lambda x: x.lung_distance_mm,
+    ),
+    Column("lobe", "", "Lobe of the lung; empty where lobes are not known.", lambda x: x.lobe),
+    Column("hilum_distance_mm", "mm", "From the VOI to the middle of the hilum.", lambda x: x.hilum_distance_mm),
+    Column(
+        "mediastinum_distance_mm",
+        "mm",
+        "From the VOI to what lies between the lungs, 0 for one that reaches into it.",
+        lambda x: x.mediastinum_distance_mm,
     ),
     Column("voi_fraction", "1", "Fraction of SUVmax that bounds the VOI.", lambda x: x.voi_fraction),
     Column("tracking_id", "", "Tracking identifier in SEG and SR.", lambda x: x.tracking_id),

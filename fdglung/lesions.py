@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,24 +15,13 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
-from fdglung.lungs import LEFT, RIGHT, LungRegion
+from fdglung.lungs import LungRegion
+from fdglung.lungs.placement import LungPlaces, Placement, Side
 from fdglung.segmentation import SegmentedLesion
 from fdglung.suv_peak import suv_peak
 
 Mask = NDArray[np.bool_]
 Point = tuple[float, float, float]
-
-_MEDIASTINUM_MM = 15.0
-_CLOSING_MM = 15.0
-
-
-class Side(enum.Enum):
-    """Where a lesion's VOI lies; the patient's own left and right."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    MEDIASTINUM = "mediastinum"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -61,6 +49,11 @@ class Lesion:
     lung_distance_mm
         Shortest distance from the VOI to the border of the lungs, in mm: negative for a VOI wholly inside the lung, 0
         for one that crosses or touches the border, positive outside; None without a lung mask.
+    lobe
+        Lobe in words; None where lobes are not known, or for the mediastinum.
+    hilum_distance_mm, mediastinum_distance_mm
+        Shortest distances from the VOI to the middle of the hilum and to the mediastinum, in mm; see
+        `fdglung.lungs.placement`. None without the lungs that tell them.
     voi_fraction
         Fraction of SUVmax that bounds the VOI.
     warnings
@@ -83,6 +76,9 @@ class Lesion:
     side: Side
     lung_distance_mm: float | None
     voi_fraction: float
+    lobe: str | None = None
+    hilum_distance_mm: float | None = None
+    mediastinum_distance_mm: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -124,12 +120,12 @@ def measure(
     array = sitk.GetArrayViewFromImage(labels)
     boxes = ndimage.find_objects(array)
     entries = list(segmented)
-    place = None if lungs is None else _LungDistances(pet, lungs, array > 0)
+    places = None if lungs is None else LungPlaces(pet, lungs, array > 0)
     lesions = []
     for done, entry in enumerate(entries):
         tell(f"measuring lesion {done + 1} of {len(entries)}", done / max(1, len(entries)))
         box = boxes[entry.label - 1]
-        lesions.append(_measure_one(pet, suv, array[box] == entry.label, box, entry, place, seed))
+        lesions.append(_measure_one(pet, suv, array[box] == entry.label, box, entry, places, seed))
     tell("lesions measured", 1.0)
     return tuple(lesions)
 
@@ -176,60 +172,13 @@ def longest_diameter_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> f
     return float(pdist(vertices).max())
 
 
-class _LungDistances:
-    """Distances on the PET grid (z, y, x) that tell a lesion's side and its depth in the lung."""
-
-    def __init__(self, pet: sitk.Image, lungs: LungRegion, lesions: Mask) -> None:
-        labels = sitk.GetArrayFromImage(
-            sitk.Resample(lungs.mask, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-        )
-        self._spacing = pet.GetSpacing()[::-1]
-        occupied = np.argwhere((labels > 0) | lesions)
-        margin = np.array([int(np.ceil((_CLOSING_MM + 5) / step)) for step in self._spacing])
-        low, high = occupied.min(axis=0) - margin, occupied.max(axis=0) + margin + 1
-        self._start = low
-        pad = [(max(0, -int(a)), max(0, int(b) - n)) for a, b, n in zip(low, high, labels.shape, strict=True)]
-        kept = tuple(slice(max(0, int(a)), int(b)) for a, b in zip(low, high, strict=True))
-        labels = np.pad(labels[kept], pad)
-        self._to_side = {label: self._outside(labels == label) for label in (RIGHT, LEFT)}
-        # Each lung is closed by itself, or the closing would bridge the mediastinum.
-        closed = self._closed(labels == RIGHT) | self._closed(labels == LEFT)
-        self._to_lung = self._outside(closed)
-        self._depth = ndimage.distance_transform_edt(closed, sampling=self._spacing)
-
-    def place(self, mask: Mask, box: tuple[slice, ...]) -> tuple[Side, float]:
-        """Return the side of a VOI, and its distance to the lung border in mm (negative: wholly inside)."""
-        region = tuple(slice(s.start - int(a), s.stop - int(a)) for s, a in zip(box, self._start, strict=True))
-        right, left = (float(self._to_side[label][region][mask].min()) for label in (RIGHT, LEFT))
-        if min(right, left) > _MEDIASTINUM_MM:
-            side = Side.MEDIASTINUM
-        else:
-            means = [float(self._to_side[label][region][mask].mean()) for label in (RIGHT, LEFT)]
-            side = Side.RIGHT if means[0] <= means[1] else Side.LEFT
-        outside, depth = self._to_lung[region][mask], self._depth[region][mask]
-        if (outside == 0).all():
-            return side, -float(depth.min())
-        return side, float(outside.min())
-
-    def _outside(self, mask: Mask) -> NDArray[np.float64]:
-        if not mask.any():
-            return np.full(mask.shape, np.inf)
-        return np.asarray(ndimage.distance_transform_edt(~mask, sampling=self._spacing))
-
-    def _closed(self, lung: Mask) -> Mask:
-        """Return a lung with the holes and dents filled that lesions and vessels leave in its mask."""
-        grown = self._outside(lung) <= _CLOSING_MM
-        closed = ndimage.distance_transform_edt(grown, sampling=self._spacing) > _CLOSING_MM
-        return np.asarray(ndimage.binary_fill_holes(closed | lung))
-
-
 def _measure_one(
     pet: sitk.Image,
     suv: NDArray[np.float32],
     mask: Mask,
     box: tuple[slice, ...],
     entry: SegmentedLesion,
-    place: _LungDistances | None,
+    places: LungPlaces | None,
     seed: str,
 ) -> Lesion:
     spacing = pet.GetSpacing()[::-1]
@@ -242,7 +191,7 @@ def _measure_one(
     peak, peak_index = suv_peak(suv, whole, spacing)
     mtv_ml = mask.sum() * float(np.prod(spacing)) / 1000
     suv_mean = float(values.mean())
-    side, lung_distance = (Side.UNKNOWN, None) if place is None else place.place(mask, box)
+    placement = Placement() if places is None else places.place(mask, box)
     warnings = list(entry.warnings)
     edges = [(s.start == 0) or (s.stop == n) for s, n in zip(box, suv.shape, strict=True)]
     if any(edges):
@@ -261,10 +210,9 @@ def _measure_one(
         centroid_mm=_position(pet, indices.mean(axis=0)),
         suv_max_position_mm=_position(pet, hottest),
         suv_peak_position_mm=_position(pet, np.array(peak_index)),
-        side=side,
-        lung_distance_mm=lung_distance,
         voi_fraction=entry.voi_fraction,
         warnings=tuple(warnings),
+        **vars(placement),
     )
 
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from fdglung.lesions import Side, dmax_mm, longest_diameter_mm, measure, total_mtv_ml, total_tlg_g
+from fdglung.lesions import dmax_mm, longest_diameter_mm, measure, total_mtv_ml, total_tlg_g
 from fdglung.lungs import LungRegion, bounding_box_mm
+from fdglung.lungs.placement import Side
 from fdglung.segmentation import SegmentedLesion
 
 SPACING = (2.0, 2.0, 2.0)

@@ -15,7 +15,8 @@ from pydicom.sr.coding import Code
 from fdglung import __version__
 from fdglung.errors import ParameterError
 from fdglung.findings import rounded
-from fdglung.lesions import Lesion, Side
+from fdglung.lesions import Lesion
+from fdglung.lungs.placement import Side
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import (
     MANUFACTURER,
@@ -192,6 +193,16 @@ LATERALITY = {Side.LEFT: codes.SCT.Left, Side.RIGHT: codes.SCT.Right}
 """Laterality (PS3.16 CID 244); lesions of the mediastinum or an unknown side have none."""
 
 
+LOBE_SITES = {
+    "left upper lobe": codes.SCT.UpperLobeOfLung,
+    "left lower lobe": codes.SCT.LowerLobeOfLung,
+    "right upper lobe": codes.SCT.UpperLobeOfLung,
+    "right middle lobe": codes.SCT.MiddleLobeOfRightLung,
+    "right lower lobe": codes.SCT.LowerLobeOfLung,
+}
+"""Lobes in SNOMED CT; the side stands in the laterality."""
+
+
 def anatomic_site(lesion: Lesion | None) -> Code:
     """Code the place of a lesion.
 
@@ -203,10 +214,12 @@ def anatomic_site(lesion: Lesion | None) -> Code:
     Returns
     -------
     Code
-        Mediastinum for a lesion there, otherwise lung (SNOMED CT).
+        Mediastinum for a lesion there, otherwise its lobe, or lung where that is not known (SNOMED CT).
 
     """
-    return codes.SCT.Mediastinum if lesion and lesion.side is Side.MEDIASTINUM else codes.SCT.Lung
+    if lesion and lesion.side is Side.MEDIASTINUM:
+        return codes.SCT.Mediastinum
+    return LOBE_SITES.get(lesion.lobe or "", codes.SCT.Lung) if lesion else codes.SCT.Lung
 
 
 def _describe(lesion: Lesion) -> str:

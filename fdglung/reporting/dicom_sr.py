@@ -60,6 +60,8 @@ OWN_SCHEME = "99FDGLUNG"
 """Coding scheme of the concepts that no public scheme has."""
 
 LUNG_DISTANCE = Code("LUNGDIST", OWN_SCHEME, "Distance from VOI to lung border, negative inside")
+HILUM_DISTANCE = Code("HILUMDIST", OWN_SCHEME, "Distance from VOI to middle of hilum")
+MEDIASTINUM_DISTANCE = Code("MEDIASTDIST", OWN_SCHEME, "Distance from VOI to mediastinum")
 
 IMPRESSION = Code("111023", "DCM", "Differential Diagnosis/Impression")
 """Name of a lesion's class."""
@@ -219,9 +221,16 @@ def _measurements(lesion: Lesion) -> list[hd.sr.Measurement]:
             name=DIAMETER, value=rounded(lesion.longest_diameter_mm), unit=MILLIMETER, derivation=MAXIMUM
         ),
     ]
-    if lesion.lung_distance_mm is not None:
-        distance = rounded(lesion.lung_distance_mm)
-        measurements.append(hd.sr.Measurement(name=LUNG_DISTANCE, value=distance, unit=MILLIMETER))
+    distances = (
+        (LUNG_DISTANCE, lesion.lung_distance_mm),
+        (HILUM_DISTANCE, lesion.hilum_distance_mm),
+        (MEDIASTINUM_DISTANCE, lesion.mediastinum_distance_mm),
+    )
+    measurements += [
+        hd.sr.Measurement(name=name, value=rounded(distance), unit=MILLIMETER)
+        for name, distance in distances
+        if distance is not None
+    ]
     return measurements
 
 

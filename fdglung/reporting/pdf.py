@@ -202,7 +202,7 @@ def _lesions(analysis: Analysis) -> list[Flowable]:
     if not findings.lesions:
         return [Paragraph("Lesions", HEADING), Paragraph("No avid lung lesion was found.", BODY)]
     header = ["No.", "SUVmax\n(g/ml)", "SUVmean\n(g/ml)", "SUVpeak\n(g/ml)", "MTV\n(ml)", "TLG\n(g)"]
-    header += ["Longest\ndiameter (mm)", "Side", "To lung\nborder (mm)", "VOI (% of\nSUVmax)"]
+    header += ["Longest\ndiameter (mm)", "Place", "To lung\nborder (mm)", "VOI (% of\nSUVmax)"]
     rows = [_row(lesion) for lesion in findings.lesions]
     widths = [11, 16, 17, 17, 16, 18, 22, 22, 19, 16]
     scaled = [WIDTH * part / sum(widths) for part in widths]
@@ -228,7 +228,7 @@ def _row(lesion: Lesion) -> list[str]:
         f"{lesion.mtv_ml:.2f}",
         f"{lesion.tlg_g:.2f}",
         f"{lesion.longest_diameter_mm:.1f}",
-        lesion.side.value,
+        lesion.lobe or lesion.side.value,
         "-" if lesion.lung_distance_mm is None else f"{lesion.lung_distance_mm:.1f}",
         f"{100 * lesion.voi_fraction:.0f}",
     ]

@@ -10,8 +10,10 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from fdglung.errors import NoThoraxError
-from fdglung.lungs import LEFT, RIGHT, holding_avid_tissue, segment
+from fdglung.lungs import LEFT, RIGHT, LungRegion, bounding_box_mm, holding_avid_tissue, segment
+from fdglung.lungs.placement import LungPlaces
 from fdglung.phantom import Find, PlacedLesion, Subject, make_study
+from fdglung.phantom.lesions.chest import read_chest
 
 GRID_MM = 4.0
 RIGHT_LOBES, LEFT_LOBES = (7, 8, 9), (10, 11)
@@ -211,3 +213,27 @@ def test_gas_in_the_bowel_under_the_diaphragm_is_no_lung():
     assert gas.sum() * GRID_MM**3 / 1000 > 300
     assert_found(region, chest(), right, left)
     assert not sitk.GetArrayFromImage(region.mask)[gas].any()
+
+
+@pytest.mark.parametrize(("side", "index"), [(RIGHT, 0), (LEFT, 1)])
+def test_the_hilum_is_found_to_three_centimetres_and_is_far_from_the_apex(side, index):
+    """The phantom's hilum is where the airways enter the lung; the mask knows no airways."""
+    study = chest()
+    hilum = read_chest(study.organs, ()).hila[index]
+    lung = truth(study)[index]
+    apex = positions_mm(study.ct, lung)[-1]
+    at_hilum, at_apex = (hilum_distance(study, point) for point in (hilum, apex))
+    assert at_hilum < 30
+    assert at_apex > 70
+
+
+def hilum_distance(study, point_mm):
+    """Return the distance from the PET voxel at a point to the nearer hilum, with the true lungs."""
+    right, left = truth(study)
+    mask = like(study.ct, (RIGHT * right + LEFT * left).astype(np.uint8))
+    z, y, x = study.pet.TransformPhysicalPointToIndex([float(part) for part in point_mm])[::-1]
+    voi = np.zeros(study.pet.GetSize()[::-1], bool)
+    voi[z, y, x] = True
+    box = (slice(z, z + 1), slice(y, y + 1), slice(x, x + 1))
+    places = LungPlaces(study.pet, LungRegion(mask, bounding_box_mm(mask, 15.0), "truth"), voi)
+    return places.place(voi[box], box).hilum_distance_mm

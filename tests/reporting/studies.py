@@ -15,8 +15,9 @@ from fdglung.dicom.series import SeriesVerdict
 from fdglung.dicom.suv import AttributeUsed, SuvRecord
 from fdglung.findings import Findings
 from fdglung.lesion_classes import UNDETERMINED, Classification, LesionClass
-from fdglung.lesions import Lesion, Side
+from fdglung.lesions import Lesion
 from fdglung.lungs import LungRegion
+from fdglung.lungs.placement import Side
 from fdglung.pipeline import Analysis
 from fdglung.segmentation import ExcludedUptake
 from fdglung.study import Study
@@ -257,6 +258,9 @@ def _lesion(label: int, labels: np.ndarray, suv: np.ndarray, pet: sitk.Image) ->
         side=(Side.RIGHT, Side.MEDIASTINUM, Side.LEFT, Side.UNKNOWN)[(label - 1) % 4],
         lung_distance_mm=(-12.3, None, 4.5)[(label - 1) % 3],
         voi_fraction=0.4,
+        lobe=("right upper lobe", None, None)[(label - 1) % 3],
+        hilum_distance_mm=(20.5, None)[(label - 1) % 2],
+        mediastinum_distance_mm=(33.25, 0.0)[(label - 1) % 2],
         warnings=("The lesion touches the edge of the PET; its volume is a lower bound.",) if label == 2 else (),
     )
 

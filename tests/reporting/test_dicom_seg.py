@@ -115,7 +115,7 @@ def test_segments_carry_the_lesions_identity_and_codes():
         colors.add(tuple(segment.RecommendedDisplayCIELabValue))
     assert len(colors) == 3
     regions = [segment.AnatomicRegionSequence[0] for segment in seg.SegmentSequence]
-    assert [region.CodeMeaning for region in regions] == ["Lung", "Mediastinum", "Lung"]
+    assert [region.CodeMeaning for region in regions] == ["Upper lobe of lung", "Mediastinum", "Lung"]
     assert [r.AnatomicRegionModifierSequence[0].CodeMeaning for r in (regions[0], regions[2])] == ["Right", "Left"]
 
 

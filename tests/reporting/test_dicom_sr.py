@@ -43,9 +43,12 @@ def test_each_lesion_has_its_measurements_with_units(tmp_path):
             ("Total Lesion Glycolysis", None): (rounded(lesion.tlg_g), "g"),
             ("Diameter", "Maximum"): (rounded(lesion.longest_diameter_mm), "mm"),
         }
-        if lesion.lung_distance_mm is not None:
-            name = "Distance from VOI to lung border, negative inside"
-            expected[(name, None)] = (rounded(lesion.lung_distance_mm), "mm")
+        distances = {
+            "Distance from VOI to lung border, negative inside": lesion.lung_distance_mm,
+            "Distance from VOI to middle of hilum": lesion.hilum_distance_mm,
+            "Distance from VOI to mediastinum": lesion.mediastinum_distance_mm,
+        }
+        expected |= {(name, None): (rounded(far), "mm") for name, far in distances.items() if far is not None}
         assert numbers(group) == expected
 
 
@@ -91,7 +94,7 @@ def test_sites_have_the_side_of_the_patient(tmp_path):
     _, sr = reread(analysis(3), tmp_path)
     sites = [group.finding_sites[0] for group in sr.content.get_volumetric_roi_measurement_groups()]
     assert [site.topography.meaning if hasattr(site, "topography") else site.value.meaning for site in sites] == [
-        "Lung",
+        "Upper lobe of lung",
         "Mediastinum",
         "Lung",
     ]

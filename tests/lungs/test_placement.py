@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from fdglung.lungs import LEFT, RIGHT, LungRegion, bounding_box_mm
+from fdglung.lungs.placement import LungPlaces, Placement, Side
+
+STEP = 2.0
+SIZE = (80, 100, 100)
+ORIGIN = (-100.0, -100.0, -50.0)
+HILUM = (10.0, 30.0)
+"""Middle of each hilum along y and z; it reaches 40 mm into the lung from its medial face at 10 mm."""
+
+
+def drawn(array, like=None):
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((STEP,) * 3)
+    image.SetOrigin(ORIGIN)
+    return image if like is None else sitk.DICOMOrient(image, like)
+
+
+def axes():
+    z, y, x = (ORIGIN[2 - axis] + STEP * np.arange(n) for axis, n in enumerate(SIZE))
+    return np.meshgrid(z, y, x, indexing="ij")
+
+
+def ball(centre, radius):
+    z, y, x = axes()
+    return (x - centre[0]) ** 2 + (y - centre[1]) ** 2 + (z - centre[2]) ** 2 <= radius**2
+
+
+def region(sides=(RIGHT, LEFT), orientation=None):
+    """Return lungs: boxes of x 10 to 90, y -90 to 90, z -40 to 100 mm, each with a rod of vessels at its hilum."""
+    z, y, x = axes()
+    mask, lobes = np.zeros(SIZE, np.uint8), np.zeros(SIZE, np.uint8)
+    rod = ((y - HILUM[0]) ** 2 + (z - HILUM[1]) ** 2 <= 8**2) & (np.abs(x) < 50)
+    for side, sign, (lower, upper) in ((RIGHT, -1, (5, 3)), (LEFT, 1, (2, 1))):
+        if side not in sides:
+            continue
+        box = (sign * x >= 10) & (sign * x <= 90) & (np.abs(y) <= 90) & (z >= -40) & (z <= 100) & ~rod
+        mask[box] = side
+        lobes[box] = np.where(z[box] < 30, lower, upper)
+    image = drawn(mask, orientation)
+    return LungRegion(image, bounding_box_mm(image, 15.0), "drawn", lobes=drawn(lobes, orientation))
+
+
+def placed(voi, lungs, orientation=None):
+    labels = drawn(voi.astype(np.uint8), orientation)
+    inside = sitk.GetArrayFromImage(labels) > 0
+    low, high = np.argwhere(inside).min(axis=0), np.argwhere(inside).max(axis=0) + 1
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return LungPlaces(labels, lungs, inside).place(inside[box], box)
+
+
+@pytest.mark.parametrize("orientation", [None, "RAS", "LPI", "SAL"])
+def test_distances_are_those_of_the_drawing_in_any_orientation_of_the_grid(orientation):
+    found = placed(ball((60, 10, 70), 10), region(orientation=orientation), orientation)
+    assert (found.side, found.lobe) == (Side.LEFT, "left upper lobe")
+    # The ball reaches from x = 50 in a lung whose medial face is at 9: the mediastinum's last voxel is at 8.
+    assert found.mediastinum_distance_mm == pytest.approx(50 - 8, abs=STEP)
+    assert found.lung_distance_mm == pytest.approx(-20, abs=STEP)
+    # The rod's middle is at 30 mm; the weighting may move it along the rod, not out of it.
+    assert found.hilum_distance_mm == pytest.approx(np.hypot(60 - 30, 70 - 30) - 10, abs=8)
+
+
+def test_a_ball_at_the_hilum_is_at_the_hilum_and_one_at_the_pleura_is_not():
+    lungs = region()
+    central, outer = placed(ball((-25, 10, 30), 12), lungs), placed(ball((-80, -70, 80), 8), lungs)
+    assert central.hilum_distance_mm < STEP
+    assert outer.hilum_distance_mm == pytest.approx(np.linalg.norm([50, 80, 50]) - 8, abs=12)
+    assert (central.side, outer.side) == (Side.RIGHT, Side.RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("centre", "lobe"),
+    [
+        ((-60, 0, 0), "right lower lobe"),
+        ((-60, 0, 80), "right upper lobe"),
+        ((60, 0, 0), "left lower lobe"),
+        # Three quarters of it lie above the border at 30 mm.
+        ((60, 0, 36), "left upper lobe"),
+        # Beside the lung, nearest to its lower lobe.
+        ((-98, 0, 10), "right lower lobe"),
+    ],
+)
+def test_the_lobe_is_that_of_most_of_the_voxels(centre, lobe):
+    assert placed(ball(centre, 9), region()).lobe == lobe
+
+
+def test_between_the_lungs_is_the_mediastinum_and_no_lobe():
+    x = axes()[2]
+    wide = region()
+    array = sitk.GetArrayFromImage(wide.mask)
+    array[np.abs(x) < 40] = 0
+    far = drawn(array)
+    found = placed(ball((0, 0, 20), 9), LungRegion(far, bounding_box_mm(far, 15.0), "drawn", lobes=wide.lobes))
+    assert (found.side, found.lobe, found.mediastinum_distance_mm) == (Side.MEDIASTINUM, None, 0.0)
+
+
+def test_a_node_beside_a_lung_reaches_into_the_mediastinum():
+    found = placed(ball((4, 60, 0), 4), region())
+    assert (found.side, found.mediastinum_distance_mm) == (Side.LEFT, 0.0)
+
+
+def test_with_one_lung_there_is_no_mediastinum_to_measure_to():
+    found = placed(ball((-60, 10, 70), 10), region(sides=(RIGHT,)))
+    assert (found.side, found.mediastinum_distance_mm, found.hilum_distance_mm) == (Side.RIGHT, None, None)
+    assert found.lung_distance_mm == pytest.approx(-20, abs=STEP)
+
+
+def test_without_lobes_the_lobe_is_unknown():
+    lungs = region()
+    assert placed(ball((60, 0, 0), 9), LungRegion(lungs.mask, lungs.box_mm, "drawn")).lobe is None
+    assert Placement() == Placement(Side.UNKNOWN, None, None, None, None)
