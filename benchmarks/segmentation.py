@@ -7,8 +7,8 @@ an SUV of 2.5 or more with what of the outline has (avid).
 
 `python -m benchmarks.segmentation phantoms COHORT` takes the internal and external test sets of a synthetic cohort
 (`fdglung phantom COHORT --format nifti`). Avid lesions are those whose SUVmax in the image is 2.5 or more. A finding
-is false where it touches no lesion at all, avid or not. Dice is of a study's avid lesions; findings that touch other
-lesions only are left out of it.
+is false where it touches no lesion at all, avid or not, and is not set apart as brown fat. Dice is of a study's avid
+lesions; findings that touch other lesions only are left out of it.
 
 `python -m benchmarks.segmentation study FOLDER` outlines the lesions of a DICOM study and tells where they lie.
 
@@ -50,7 +50,7 @@ from fdglung.network.volume import Box
 from fdglung.nifti import read_study
 from fdglung.pipeline import Settings, find_lesions, find_lungs
 from fdglung.segmentation import SegmentationSettings
-from fdglung.segmentation_network import NetworkResult, lesions_of, predict
+from fdglung.segmentation_network import NetworkResult, lesions_of, predict, without_brown_fat
 
 MODELS = Path(__file__).parents[1] / "bundle" / "models"
 AVID_SUV = 2.5
@@ -66,6 +66,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--flips", action="store_true", help="each place in eight mirrorings")
     parser.add_argument("--seed", type=int, default=0, help="of the crops")
     parser.add_argument("--limit", type=int, help="cases of each set")
     options = parser.parse_args()
@@ -93,7 +94,7 @@ def sts(options: argparse.Namespace) -> None:
             suv = sitk.GetArrayFromImage(pet)
             truth = {"gtv": sitk.GetArrayFromImage(label) > 0}
             truth["avid"] = truth["gtv"] & (suv >= AVID_SUV)
-            result = predict(pet, sitk.Cast(ct, sitk.sitkFloat32), [network])
+            result = predict(pet, sitk.Cast(ct, sitk.sitkFloat32), [network], flips=options.flips)
             for target, least in (("gtv", 0.0), ("avid", AVID_SUV)):
                 mask = sitk.GetArrayFromImage(lesions_of(pet, result, SegmentationSettings(min_suv=least))[0]) > 0
                 found[target][entry["name"]] = dice(truth[target], mask)
@@ -134,7 +135,10 @@ def phantoms(options: argparse.Namespace) -> None:
     for name in ("test", "external"):
         with _kept(options.out, name) as folder:
             entries = lists[name][: options.limit]
-            results = [_phantom(options.folder, entry, network, folder) for entry in tqdm(entries, desc=name)]
+            results = [
+                _phantom(options.folder, entry, network, folder, flips=options.flips)
+                for entry in tqdm(entries, desc=name)
+            ]
         curve = froc([result for result, _ in results], Bootstrap())
         if curve is None:
             raise SystemExit(f"no avid lesion in {name}")
@@ -151,13 +155,16 @@ def phantoms(options: argparse.Namespace) -> None:
         )
 
 
-def _phantom(cohort: Path, entry: dict[str, Any], network: Predictor, folder: Path) -> tuple[CaseResult, float]:
+def _phantom(
+    cohort: Path, entry: dict[str, Any], network: Predictor, folder: Path, *, flips: bool
+) -> tuple[CaseResult, float]:
     """Return the rows of avid lesions and all findings, and the Dice of avid lesions."""
     loaded = read_study(cohort / entry["pet"], cohort / entry["ct"])
     lungs = find_lungs(loaded, Settings())
-    pet = loaded.pet
+    pet, ct = loaded.pet, loaded.ct
     assert pet is not None
-    result = predict(pet, loaded.ct, [network], box_mm=None if lungs is None else lungs.box_mm)
+    assert ct is not None
+    result = predict(pet, ct, [network], box_mm=None if lungs is None else lungs.box_mm, flips=flips)
     reference = sitk.ReadImage(str(cohort / entry["label"]))
     truth = sitk.GetArrayFromImage(reference)
     suv = sitk.GetArrayViewFromImage(pet)
@@ -166,12 +173,12 @@ def _phantom(cohort: Path, entry: dict[str, Any], network: Predictor, folder: Pa
     name = Path(entry["pet"]).parent.name
     files = {key: folder / f"{name}_{key}.nii.gz" for key in ("reference", "prediction", "scores", "pet")}
     write_nifti_image(reference, files["reference"])
-    write_nifti_image(lesions_of(pet, result, loose)[0], files["prediction"])
+    write_nifti_image(without_brown_fat(pet, ct, *lesions_of(pet, result, loose))[0], files["prediction"])
     write_nifti_image(result.probability, files["scores"])
     write_nifti_image(pet, files["pet"])
     rows = evaluate_case(Case(name, **files, patient=name), EvaluationSettings())
     rows = replace(rows, lesions=tuple(row for row in rows.lesions if row.suv_max >= AVID_SUV))
-    strict = sitk.GetArrayFromImage(lesions_of(pet, result, SegmentationSettings())[0])
+    strict = sitk.GetArrayFromImage(without_brown_fat(pet, ct, *lesions_of(pet, result, SegmentationSettings()))[0])
     touching = set(np.unique(strict[avid])) | (set(np.unique(strict)) - set(np.unique(strict[truth > 0])))
     return rows, dice(avid & (truth > 0), np.isin(strict, list(touching - {0})))
 

@@ -17,6 +17,8 @@ Mask = NDArray[np.bool_]
 _TOUCHING_MM = 5.0
 _BONE_HU = 150.0
 _HEART_BALL_MM = 14.0
+_FAT_HU = (-190.0, -10.0)
+_FAT_SHARE = 0.75
 _HEART_MOTION_MM = 10.0
 
 
@@ -52,9 +54,7 @@ class Thorax:
 
 def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
     """Bring CT and lungs onto the grid of `pet`, which must be in LPS order, and derive the zones."""
-    hu = sitk.GetArrayFromImage(
-        sitk.Resample(_as_fine_as(ct, pet), pet, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
-    )
+    hu = hu_on(pet, ct)
     labels = sitk.GetArrayFromImage(
         sitk.Resample(lungs.mask, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     )
@@ -71,6 +71,32 @@ def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
         heart_zone=_heart_zone(labels, hu, spacing),
         spacing_mm=(spacing[0], spacing[1], spacing[2]),
     )
+
+
+def hu_on(pet: sitk.Image, ct: sitk.Image) -> NDArray[np.float32]:
+    """Bring a CT in HU onto the grid of a PET, averaged where its voxels are much smaller; -1024 outside it."""
+    resampled = sitk.Resample(_as_fine_as(ct, pet), pet, sitk.Transform(), sitk.sitkLinear, -1024.0, sitk.sitkFloat32)
+    return np.asarray(sitk.GetArrayFromImage(resampled))
+
+
+def lies_in_fat(hu: NDArray[np.float32], suv: NDArray[np.float32], voi: Mask) -> bool:
+    """Tell whether the hot core of `voi`, 40 % of its SUVmax and more, is fat in 75 % of its voxels or more.
+
+    Fat has -190 to -10 HU, as BARCIST 1.0 has it for brown fat (Chen et al., Cell Metab 2016;24:210). The share parts
+    active brown fat from lesions in synthetic studies: see docs/lesions.md.
+
+    Parameters
+    ----------
+    hu, suv
+        CT in HU and SUVbw in g/ml on one grid.
+    voi
+        Not empty, on that grid.
+
+    """
+    core = voi & (suv >= 0.4 * suv[voi].max())
+    lowest, highest = _FAT_HU
+    values = hu[core]
+    return bool(((values >= lowest) & (values <= highest)).mean() >= _FAT_SHARE)
 
 
 def lung_contact(thorax: Thorax, voi: Mask) -> float:

@@ -117,6 +117,10 @@ class SegmentedLesion:
     confidence_spread: float | None = None
 
 
+IN_FAT = "fat on the CT, as brown fat is"
+"""Reason of uptake that `fdglung.anatomy.lies_in_fat` sets apart."""
+
+
 @dataclass(frozen=True)
 class ExcludedUptake:
     """Avid uptake inside the lung region that was judged no lung lesion.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fdglung.anatomy import hu_on, lies_in_fat
 from fdglung.errors import CheckpointError, NoCtError
 from fdglung.lungs import LungRegion
 from fdglung.network.backends import Predictor, open_predictor, probabilities
@@ -21,7 +22,7 @@ from fdglung.network.normalisation import outside
 from fdglung.network.spec import NetworkSpec, check_same
 from fdglung.network.volume import Box, back_onto, box_to_search, grid_over, network_input, raw_on
 from fdglung.network.windows import mirrored, sliding_window, with_smaller_windows
-from fdglung.segmentation import LesionSegmentation, SegmentationSettings, SegmentedLesion
+from fdglung.segmentation import IN_FAT, ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
 
 MODELS_VARIABLE = "FDGLUNG_MODELS"
 """Environment variable that names a folder of checkpoints to use where none is given."""
@@ -86,11 +87,14 @@ def segment_by_network(
         if spec.trained_on:
             warnings.append(f"The network was trained on {spec.trained_on}.")
     labels, lesions = lesions_of(pet, result, settings)
+    excluded: tuple[ExcludedUptake, ...] = ()
+    if ct is not None and result.region == "lungs":
+        labels, lesions, excluded = without_brown_fat(pet, ct, labels, lesions)
     tell("lesions by the network", 1.0)
     return LesionSegmentation(
         labels=labels,
         lesions=lesions,
-        excluded=(),
+        excluded=excluded,
         seed_suv=None,
         reference_uptake={},
         method=f"network {checkpoints[0].spec.architecture}",
@@ -282,6 +286,50 @@ def lesions_of(
     image = sitk.GetImageFromArray(labels)
     image.CopyInformation(pet)
     return image, tuple(lesions)
+
+
+def without_brown_fat(
+    pet: sitk.Image, ct: sitk.Image, labels: sitk.Image, lesions: Sequence[SegmentedLesion]
+) -> tuple[sitk.Image, tuple[SegmentedLesion, ...], tuple[ExcludedUptake, ...]]:
+    """Set apart what lies in fat on the CT (`fdglung.anatomy.lies_in_fat`), and number the others anew.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    ct
+        HU, any grid.
+    labels, lesions
+        Of `lesions_of`.
+
+    Returns
+    -------
+    labels
+        uint16 on the grid of `pet`.
+    lesions
+        One entry a label.
+    excluded
+        What was set apart.
+
+    """
+    suv, hu, array = sitk.GetArrayViewFromImage(pet), hu_on(pet, ct), sitk.GetArrayFromImage(labels)
+    voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
+    kept: list[SegmentedLesion] = []
+    excluded: list[ExcludedUptake] = []
+    for lesion, box in zip(lesions, ndimage.find_objects(array), strict=True):
+        voi = array[box] == lesion.label
+        if not lies_in_fat(hu[box], suv[box], voi):
+            kept.append(replace(lesion, label=len(kept) + 1))
+            array[box][voi] = len(kept)
+            continue
+        array[box][voi] = 0
+        hottest = np.unravel_index(np.where(voi, suv[box], -np.inf).argmax(), voi.shape)
+        x, y, z = pet.TransformIndexToPhysicalPoint([int(i) + s.start for i, s in zip(hottest, box, strict=True)][::-1])
+        position = (float(x), float(y), float(z))
+        excluded.append(ExcludedUptake(IN_FAT, float(suv[box][hottest]), float(voi.sum() * voxel_ml), position))
+    image = sitk.GetImageFromArray(array)
+    image.CopyInformation(pet)
+    return image, tuple(kept), tuple(excluded)
 
 
 def _missing_channels(ct: sitk.Image | None, spec: NetworkSpec) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import SimpleITK as sitk
 
-from fdglung.anatomy import Mask, Thorax, bone_share, is_below_diaphragm, lung_contact
+from fdglung.anatomy import Mask, Thorax, bone_share, is_below_diaphragm, lies_in_fat, lung_contact
 from fdglung.lungs import LungRegion
-from fdglung.segmentation import ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
+from fdglung.segmentation import IN_FAT, ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
 from fdglung.suv_peak import suv_peak
 from fdglung.uptake_map import UptakeMap, UptakeRegion, uptake_map
 
@@ -86,6 +86,8 @@ def _no_lesion_because(
         return "heart or mediastinum"
     if contact < _BONE_CONTACT and bone_share(thorax, whole) > _BONE_SHARE:
         return "bone"
+    if lies_in_fat(thorax.hu, thorax.suv, whole):
+        return IN_FAT
     if contact < _LUNG_CONTACT:
         return "below the diaphragm" if is_below_diaphragm(thorax, whole) else "no contact with lung"
     if contact < _INSIDE_CONTACT and suv_peak(thorax.suv, whole, thorax.spacing_mm)[0] < seed_suv:

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from fdglung import lungs
 from fdglung.errors import NoCtError, NoPetError, ParameterError
-from fdglung.segmentation import SegmentationSettings, segment
+from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.study import Study
 from tests.ellipsoids import pet_of, thorax, with_spheres
 
@@ -73,6 +73,14 @@ def test_touching_spheres_are_two_lesions_that_meet_at_the_saddle():
     upper, lower = (planes[np.flatnonzero((labels == label).any(axis=(1, 2)))] for label in (1, 2))
     assert lower.max() < upper.min()
     assert upper.min() == pytest.approx(20, abs=3)
+
+
+def test_uptake_in_fat_at_the_lung_is_set_apart_with_its_reason():
+    deposit = (AT_LEFT_PLEURA[0], 20.0, 7.0)
+    ct = with_spheres(thorax()[0], [deposit], hu=-100)
+    result, _, _ = found_in(Study(pet_of([deposit]), ct))
+    assert not result.lesions
+    assert [(uptake.reason, uptake.suv_max) for uptake in result.excluded] == [(IN_FAT, 7.0)]
 
 
 def test_uptake_of_heart_kidney_and_bone_is_set_apart_with_its_reason():

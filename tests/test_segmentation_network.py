@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE, cli, lungs
 from fdglung.errors import CheckpointError, NoCtError
-from fdglung.segmentation import SegmentationSettings, segment
+from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.segmentation_files import segment_files
 from fdglung.segmentation_network import default_checkpoints
 from fdglung.study import Study
@@ -111,6 +111,29 @@ def test_a_crop_of_ten_centimetres_at_one_millimetre_with_part_of_a_lung_works(n
     assert len(result.lesions) == 1
     assert dice(sitk.GetArrayFromImage(result.labels) > 0, sitk.GetArrayFromImage(pet) >= 2.5) > 0.95
     assert any("part of the chest" in text or "No lungs were found" in text for text in result.warnings)
+
+
+def test_uptake_in_fat_at_the_lungs_is_set_apart_with_its_reason(network):
+    spheres = [IN_RIGHT_LUNG, (AT_LEFT_PLEURA[0], 20.0, 11.0)]
+    soft = study_of(spheres)
+    assert len(found_in(soft, network)[0].lesions) == 2
+    fat = Study(soft.pet, with_spheres(soft.ct, spheres[1:], hu=-100))
+    result, labels = found_in(fat, network)
+    (lesion,), (apart,) = result.lesions, result.excluded
+    suv = sitk.GetArrayFromImage(fat.pet)
+    assert lesion.label == 1
+    assert suv[labels == 1].max() == 8.0
+    assert not labels[suv == 11.0].any()
+    assert (apart.reason, apart.suv_max) == (IN_FAT, 11.0)
+    # The outline at 2.5 of a sharp sphere of 11 lies up to a voxel outside it.
+    assert 0.95 * 20**3 < apart.volume_ml * 1000 / (4 / 3 * np.pi) < 24**3
+    assert np.linalg.norm(np.subtract(apart.suv_max_position_mm, AT_LEFT_PLEURA[0])) <= 20
+
+
+def test_uptake_in_fat_is_not_set_apart_where_all_uptake_is_asked_for(network):
+    study = Study(pet_of([AT_LEFT_PLEURA]), with_spheres(thorax()[0], [AT_LEFT_PLEURA], hu=-100))
+    result, _ = found_in(study, network, region=False)
+    assert (len(result.lesions), result.excluded) == (1, ())
 
 
 def test_several_networks_give_their_mean_and_their_spread(tmp_path):
