@@ -66,7 +66,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, default=MODELS)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--flips", action="store_true", help="each place in eight mirrorings")
+    parser.add_argument("--flips", action="store_true", help="each place mirrored left to right too")
     parser.add_argument("--seed", type=int, default=0, help="of the crops")
     parser.add_argument("--limit", type=int, help="cases of each set")
     options = parser.parse_args()

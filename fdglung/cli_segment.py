@@ -53,7 +53,9 @@ def add_network(command: argparse.ArgumentParser) -> None:
         default="auto",
         help="what runs the network (default: the fastest there is)",
     )
-    command.add_argument("--flips", action="store_true", help="mean over eight mirrorings: eight times the work")
+    command.add_argument(
+        "--flips", action="store_true", help="mean with the image mirrored left to right: twice the work"
+    )
     command.add_argument(
         "--probability", type=float, default=0.5, metavar="P", help="lowest probability of a lesion (default: 0.5)"
     )

@@ -44,7 +44,7 @@ class SegmentationSettings:
     backend
         What the networks run on: ``torch``, ``onnxruntime``, ``openvino``, or the fastest of them (``auto``).
     flips
-        Whether a network sees each place in eight mirrorings too, which takes eight times as long.
+        Whether a network sees each place mirrored left to right too, which takes twice as long.
     overlap
         Share of a network's window that the next one covers again.
     probability

@@ -188,7 +188,7 @@ def predict(
         What to look at (LPS) in mm; None for the whole PET. An image that is too small to show a whole chest is looked
         at as a whole: the box of what it shows of the lungs could cut a lesion off.
     flips
-        Whether to take the mean over eight mirrorings: eight times the work.
+        Whether to take the mean with the image mirrored left to right: twice the work.
     overlap
         Share of a window that the next one covers again.
     progress

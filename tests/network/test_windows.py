@@ -94,9 +94,12 @@ def test_other_errors_are_not_taken_for_lack_of_memory():
         with_smaller_windows(run, (64, 64, 64))
 
 
-def test_mirroring_averages_over_eight_orientations():
+def test_mirroring_is_from_left_to_right_alone():
     batch = volume(1, 1, 4, 4, 4)
     assert mirrored(lambda b: b)(batch) == pytest.approx(batch, abs=1e-6)
     ramp = np.arange(4, dtype=np.float32)
     # A ramp over the window averages out to its mean.
     assert mirrored(lambda b: np.broadcast_to(ramp, b.shape))(batch) == pytest.approx(np.full(batch.shape, 1.5))
+    # One from feet to head, which no training turns over, stays.
+    upright = np.broadcast_to(ramp[:, None, None], batch.shape)
+    assert (mirrored(lambda b: upright)(batch) == upright).all()
