@@ -86,7 +86,7 @@ def sts(options: argparse.Namespace) -> None:
     lists = make_datalist(folder, FOLDS)
     found: dict[str, dict[str, float]] = {name: {} for name in ("gtv", "avid", "SUV 2.5 for gtv", "SUV 2.5 for avid")}
     for fold in range(FOLDS):
-        network = _open(options, f"sts_gtv_{fold}.onnx")
+        network = _open(options, f"sts/gtv_{fold}.onnx")
         for entry in tqdm(lists[f"test_{fold}"][: options.limit], desc=f"fold {fold}"):
             pet, ct, label = (sitk.ReadImage(str(folder / entry[key])) for key in ("pet", "ct", "label"))
             box = crop_around(label, (options.seed, entry["name"]))

@@ -31,7 +31,7 @@ Arrays = dict[str, NDArray[Any]]
 IGNORED = 255
 """Label of voxels that are neither right nor wrong, whatever a network says of them."""
 
-_VERSION = 2
+_VERSION = 3
 _MOST_PLACES = 20_000
 
 
@@ -174,7 +174,8 @@ def region_of(
     if ct is None:
         raise _wrong("there is no CT to find the lungs in", case["pet"], "Set region to all, or list the CT")
     try:
-        return box_to_search(pet, lungs.segment(ct, margin_mm=margin_mm).box_mm)
+        region_mm = lungs.holding_avid_tissue(lungs.segment(ct, margin_mm=margin_mm), pet).box_mm
+        return box_to_search(pet, region_mm)
     except NoThoraxError as error:
         if region == "auto":
             logging.getLogger(__name__).warning("no lungs in %s: all of it is used", case["ct"])

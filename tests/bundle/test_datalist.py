@@ -6,12 +6,16 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scripts.cases import IGNORED, CachedCases, Preprocess
+from scripts.cases import IGNORED, CachedCases, Preprocess, region_of
 from scripts.datalist import read_cases, read_files
 from scripts.join_datalists import join
 
 from fdglung.errors import DataListError
+from fdglung.network.volume import box_to_search
+from fdglung.pipeline import Settings, find_lungs
+from fdglung.study import Study
 from tests.bundle.conftest import write
+from tests.ellipsoids import pet_of, thorax
 from tests.network.networks import small_spec
 
 BOTH = ("PET", "CT")
@@ -91,6 +95,14 @@ def test_an_empty_lung_region_is_named_where_lungs_are_asked_for(dataset):
         Preprocess(small_spec(), region="lungs")(cases[0])
     with pytest.raises(DataListError, match="no CT to find the lungs in"):
         Preprocess(small_spec(), region="lungs")(cases[0] | {"ct": ""})
+
+
+def test_training_looks_where_segmentation_looks_also_for_a_tumour_that_grows_out_of_the_lungs():
+    pet, ct = pet_of([((-78, 10, -120), 30, 12.0)], fwhm_mm=6.0), thorax()[0]
+    expected = box_to_search(pet, find_lungs(Study(pet, ct), Settings()).box_mm)
+    assert region_of(pet, ct, {"pet": "pet.nii.gz", "ct": "ct.nii.gz"}, "lungs") == expected
+    cold = region_of(pet_of([]), ct, {"pet": "pet.nii.gz", "ct": "ct.nii.gz"}, "lungs")
+    assert expected[0][2] < cold[0][2] - 5
 
 
 def test_voxels_that_are_no_numbers_are_named(own):

@@ -15,17 +15,18 @@ from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax
 
 BUNDLE = ROOT / "bundle"
-WEIGHTS = sorted((BUNDLE / "models").iterdir())
+MODELS = BUNDLE / "models"
+WEIGHTS = sorted(path for path in MODELS.rglob("*") if path.is_file())
 MOST_MB = 25
 
 
 def test_all_weights_together_are_small_and_stand_in_the_card():
     card = (BUNDLE / "docs" / "README.md").read_text(encoding="utf-8")
     assert sum(path.stat().st_size for path in WEIGHTS) < MOST_MB * 1e6
-    assert [path.name for path in WEIGHTS if f"models/{path.name}" not in card] == []
+    assert [path for path in WEIGHTS if f"models/{path.relative_to(MODELS)}" not in card] == []
 
 
-@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
 def test_weights_are_what_the_metadata_describe_and_say_what_they_were_trained_on(path):
     described = json.loads((BUNDLE / "configs" / "metadata.json").read_text(encoding="utf-8"))
     image = described["network_data_format"]["inputs"]["image"]
