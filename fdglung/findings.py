@@ -64,6 +64,17 @@ class Findings:
     warnings: tuple[str, ...]
     classification: Classification | None = None
 
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """File names of the networks whose outlines the VOIs are; none where thresholds bound them."""
+        lesions = self.provenance.get("lesions")
+        networks = lesions.get("networks") if isinstance(lesions, dict) else None
+        return tuple(str(network["file"]) for network in networks or ())
+
+    def voi_of(self, lesion: Lesion) -> str:
+        """Return in words what bounds the VOI of a lesion."""
+        return "outline by a network" if self.networks else f"VOI at {100 * lesion.voi_fraction:g} % of SUVmax"
+
 
 class Column(NamedTuple):
     """One column of the table of lesions.

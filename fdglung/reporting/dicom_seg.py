@@ -14,7 +14,7 @@ from pydicom.sr.coding import Code
 
 from fdglung import __version__
 from fdglung.errors import ParameterError
-from fdglung.findings import rounded
+from fdglung.findings import Findings, rounded
 from fdglung.lesions import Lesion
 from fdglung.lungs.placement import Side
 from fdglung.pipeline import Analysis
@@ -153,7 +153,9 @@ def _segments(analysis: Analysis, annotation: Annotation | None) -> list[hd.seg.
         return [_segment(1, NO_LESION_LABEL, "No voxel belongs to this segment", (0.5, 0.5, 0.5), kind)]
     colors = display_colors(len(lesions))
     return [
-        _segment(lesion.label, f"Lesion {lesion.label}", _describe(lesion), color, kind, lesion=lesion)
+        _segment(
+            lesion.label, f"Lesion {lesion.label}", _describe(analysis.findings, lesion), color, kind, lesion=lesion
+        )
         for lesion, color in zip(lesions, colors, strict=True)
     ]
 
@@ -222,10 +224,10 @@ def anatomic_site(lesion: Lesion | None) -> Code:
     return LOBE_SITES.get(lesion.lobe or "", codes.SCT.Lung) if lesion else codes.SCT.Lung
 
 
-def _describe(lesion: Lesion) -> str:
+def _describe(findings: Findings, lesion: Lesion) -> str:
     return (
         f"SUVmax {rounded(lesion.suv_max):g} g/ml, MTV {rounded(lesion.mtv_ml):g} ml, TLG {rounded(lesion.tlg_g):g} g, "
-        f"VOI at {100 * lesion.voi_fraction:g} % of SUVmax; research use only"
+        f"{findings.voi_of(lesion)}; research use only"
     )
 
 

@@ -171,7 +171,7 @@ def _lesion_groups(
                 finding_sites=[
                     hd.sr.FindingSite(anatomic_location=anatomic_site(lesion), laterality=LATERALITY.get(lesion.side))
                 ],
-                algorithm_id=_algorithm(f"VOI at {100 * lesion.voi_fraction:g} % of SUVmax"),
+                algorithm_id=_algorithm(analysis.findings.voi_of(lesion)),
                 measurements=[*_measurements(lesion), *_probabilities(said)],
                 qualitative_evaluations=[_impression(said)] if said else None,
             )

@@ -206,9 +206,14 @@ def _lesions(analysis: Analysis) -> list[Flowable]:
     rows = [_row(lesion) for lesion in findings.lesions]
     widths = [11, 16, 17, 17, 16, 18, 22, 22, 19, 16]
     scaled = [WIDTH * part / sum(widths) for part in widths]
+    bounded = (
+        "the network's outline, whose coolest voxel has the stated share of SUVmax"
+        if findings.networks
+        else "voxels of at least the stated share of the lesion's own SUVmax"
+    )
     note = (
-        "SUV by body weight. MTV, TLG, SUVmean and the longest diameter refer to the VOI: voxels of at least the "
-        "stated share of the lesion's own SUVmax. SUVpeak is the highest mean over a sphere of 1 cm<super>3</super>. "
+        f"SUV by body weight. MTV, TLG, SUVmean and the longest diameter refer to the VOI: {bounded}. "
+        "SUVpeak is the highest mean over a sphere of 1 cm<super>3</super>. "
         "Distance to the lung border: negative inside the lung, 0 across its border. Dmax is the largest distance "
         "between the centroids of two lesions."
     )
@@ -318,7 +323,10 @@ def _excluded(analysis: Analysis) -> list[Flowable]:
     excluded = sorted(analysis.findings.excluded, key=lambda uptake: -uptake.suv_max)
     heading = Paragraph("Avid uptake not reported as a lung lesion", HEADING)
     if not excluded:
-        return [KeepTogether([heading, Paragraph("None in the region that was searched.", BODY)])]
+        none = "None in the region that was searched."
+        if analysis.findings.networks:
+            none = "None. What the network took for no lesion is not listed, but for uptake in fat."
+        return [KeepTogether([heading, Paragraph(none, BODY)])]
     groups = by_reason(analysis.findings.excluded)
     summary = "; ".join(f"{reason}: {len(group)}" for reason, group in groups.items())
     rows = [
@@ -372,7 +380,8 @@ def _suv(analysis: Analysis) -> list[Flowable]:
 def _method(analysis: Analysis) -> list[Flowable]:
     findings, study = analysis.findings, analysis.study
     lungs = analysis.lungs.method if analysis.lungs else "none: the whole PET was searched, without a lung mask"
-    facts = [("Lungs", lungs)]
+    found_by = ", ".join(findings.networks)
+    facts = [("Lungs", lungs), ("Lesions", f"network {found_by}" if found_by else "thresholds")]
     facts += [
         (f"Reference uptake, {name}", f"SUVmean {value:.2f} g/ml") for name, value in findings.reference_uptake.items()
     ]

@@ -200,6 +200,19 @@ def test_the_pdf_names_lesions_numbers_warnings_and_the_notice(three):
     assert "Not attenuation corrected." in whole
 
 
+def test_the_report_of_a_network_does_not_call_its_outline_a_threshold(tmp_path):
+    made = analysis(1)
+    provenance = {**made.findings.provenance, "lesions": {"networks": [{"file": "model.onnx", "sha256": "ab"}]}}
+    findings = dataclasses.replace(made.findings, provenance=provenance, excluded=())
+    files = write_report(dataclasses.replace(made, findings=findings), tmp_path / "report")
+    text = " ".join(" ".join(pages(files["report.pdf"])).split())
+    assert "the network's outline, whose coolest voxel has the stated share of SUVmax" in text
+    assert "network model.onnx" in text
+    assert "What the network took for no lesion is not listed" in text
+    assert "VOI at" not in dcmread(files["lesions.seg.dcm"]).SegmentSequence[0].SegmentDescription
+    assert "outline by a network" in dcmread(files["measurements.sr.dcm"]).to_json()
+
+
 def test_sixty_lesions_flow_over_pages_and_the_largest_twelve_are_shown(sixty):
     made, files = sixty
     text = pages(files["report.pdf"])
