@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ Mask = NDArray[np.bool_]
 _MEDIASTINUM_MM = 15.0
 _CLOSING_MM = 15.0
 _HILUM_REACH_MM = 40.0
+_HILUM_HEIGHT = (0.45, 0.75)
 
 
 class Side(enum.Enum):
@@ -60,9 +62,9 @@ class LungPlaces:
     """The lungs on a PET grid (z, y, x), their hila and what lies between them.
 
     Each lung is closed by 15 mm, which fills what lesions and vessels leave in its mask. The hilum's middle is where
-    the most of what the closing fills, vessels and bronchi, lies together (weighted by a Gaussian of 15 mm) within
-    40 mm of the mediastinum. The mediastinum is what has the right lung on one side and the left lung on the other, in
-    the patient's left-right direction.
+    the most of what the closing fills, vessels and bronchi, lies together (weighted by a Gaussian of 15 mm), within
+    40 mm of the mediastinum and from 45 to 75 % of the lung's height. The mediastinum is what has the right lung on one
+    side and the left lung on the other, in the patient's left-right direction.
 
     Parameters
     ----------
@@ -94,7 +96,8 @@ class LungPlaces:
         self._depth = ndimage.distance_transform_edt(both, sampling=self._spacing)
         between = _between(closed[RIGHT], closed[LEFT], *_leftward_axis(pet))
         self._to_mediastinum = self._outside(between)
-        self._hila = {side: self._hilum(closed[side] & ~mask) for side, mask in raw.items()}
+        height = _height_in(raw, pet, self._start)
+        self._hila = {side: self._hilum(closed[side] & ~mask & height[side]) for side, mask in raw.items()}
         self._lobes = None if lungs.lobes is None else self._nearest_lobe(np.pad(_on_grid(lungs.lobes, pet)[kept], pad))
 
     def place(self, mask: Mask, box: tuple[slice, ...]) -> Placement:
@@ -171,6 +174,24 @@ def _leftward_axis(image: sitk.Image) -> tuple[int, bool]:
     across = np.array(image.GetDirection()).reshape(3, 3)[0]
     axis = int(np.abs(across).argmax())
     return 2 - axis, bool(across[axis] > 0)
+
+
+def _height_in(raw: Mapping[int, Mask], pet: sitk.Image, start: NDArray[np.int64]) -> dict[int, Mask]:
+    """Return where each lung's hilum may lie by its height, from the lung's lowest to its highest voxel."""
+    z, y, x = (np.arange(n) + first for n, first in zip(raw[RIGHT].shape, start, strict=True))
+    # The patient's height of a voxel is the last row of the direction times the steps along the image's axes.
+    along = np.array(pet.GetDirection()).reshape(3, 3)[2] * pet.GetSpacing()
+    up = z[:, None, None] * along[2] + y[None, :, None] * along[1] + x[None, None, :] * along[0]
+    up = np.broadcast_to(up, raw[RIGHT].shape)
+    found = {}
+    for side, mask in raw.items():
+        if not mask.any():
+            found[side] = mask
+            continue
+        lowest, highest = up[mask].min(), up[mask].max()
+        share = (up - lowest) / max(highest - lowest, 1e-6)
+        found[side] = (share >= _HILUM_HEIGHT[0]) & (share <= _HILUM_HEIGHT[1])
+    return found
 
 
 def _between(right: Mask, left: Mask, axis: int, leftward: bool) -> Mask:
