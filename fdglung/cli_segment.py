@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def network_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _segment(options: argparse.Namespace) -> dict[str, object]:
+    from fdglung.findings import by_reason
     from fdglung.segmentation_files import segment_files
 
     with ProgressBar() as tell:
@@ -103,6 +105,9 @@ def _segment(options: argparse.Namespace) -> dict[str, object]:
             if lesion.confidence is not None:
                 spread = "" if lesion.confidence_spread is None else f" +- {lesion.confidence_spread:.2f}"
                 print(f"  {lesion.label}: mean probability {lesion.confidence:.2f}{spread}")
+        for reason, group in by_reason(result.excluded).items():
+            volume = sum(uptake.volume_ml for uptake in group)
+            print(f"  not written, {reason}: {len(group)}, {volume:.1f} ml, SUVmax up to {group[0].suv_max:.1f}")
         for warning in result.warnings:
             print(f"warning: {warning}")
         print(RESEARCH_NOTICE)
@@ -120,5 +125,6 @@ def _segment(options: argparse.Namespace) -> dict[str, object]:
             }
             for lesion in result.lesions
         ],
+        "excluded": [asdict(uptake) for uptake in result.excluded],
         "warnings": list(result.warnings),
     }

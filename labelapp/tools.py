@@ -99,6 +99,8 @@ class Lesions(Tool):
     """The lesions that `fdglung analyze` finds by the method that the server was started with.
 
     That is ``--method network`` where there is a checkpoint, and the bundle's is there; else ``--method threshold``.
+    ``excluded`` of what is told lists the avid uptake that was judged no lesion, with its reason and place, so that the
+    annotator can click in what was set apart wrongly.
     """
 
     description = "Avid lung lesions, by the network where there is one, else by thresholds."
@@ -110,7 +112,8 @@ class Lesions(Tool):
         warnings = [*opened.study.warnings, *(opened.lungs.warnings if opened.lungs else ()), *found.warnings]
         if opened.settings.segmentation.method == "threshold":
             warnings.insert(0, "There is no network; these lesions were found by thresholds.")
-        return _lesion_result(opened, found.labels, request, warnings, method=found.method)
+        apart = [asdict(uptake) for uptake in found.excluded]
+        return _lesion_result(opened, found.labels, request, warnings, method=found.method, excluded=apart)
 
 
 class SuvThreshold(Tool):

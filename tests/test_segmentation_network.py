@@ -130,6 +130,21 @@ def test_uptake_in_fat_at_the_lungs_is_set_apart_with_its_reason(network):
     assert np.linalg.norm(np.subtract(apart.suv_max_position_mm, AT_LEFT_PLEURA[0])) <= 20
 
 
+def test_the_command_tells_what_was_set_apart_and_why(network, tmp_path, capsys):
+    spheres = [IN_RIGHT_LUNG, (AT_LEFT_PLEURA[0], 20.0, 11.0)]
+    study = study_of(spheres)
+    sitk.WriteImage(study.pet, str(tmp_path / "pet.nii.gz"))
+    sitk.WriteImage(with_spheres(study.ct, spheres[1:], hu=-100), str(tmp_path / "ct.nii.gz"))
+    arguments = ["segment", "--pet", str(tmp_path / "pet.nii.gz"), "--ct", str(tmp_path / "ct.nii.gz")]
+    arguments += ["--out", str(tmp_path / "mask.nii.gz"), "--checkpoint", network, "--overwrite"]
+    assert cli.main(arguments) == 0
+    assert f"not written, {IN_FAT}: 1, " in capsys.readouterr().out
+    assert cli.main([*arguments, "--json"]) == 0
+    (apart,) = json.loads(capsys.readouterr().out)["excluded"]
+    assert (apart["reason"], apart["suv_max"]) == (IN_FAT, 11.0)
+    assert np.linalg.norm(np.subtract(apart["suv_max_position_mm"], AT_LEFT_PLEURA[0])) <= 20
+
+
 def test_uptake_in_fat_is_not_set_apart_where_all_uptake_is_asked_for(network):
     study = Study(pet_of([AT_LEFT_PLEURA]), with_spheres(thorax()[0], [AT_LEFT_PLEURA], hu=-100))
     result, _ = found_in(study, network, region=False)

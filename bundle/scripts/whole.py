@@ -97,7 +97,9 @@ class FilesToSegment(torch.utils.data.Dataset):
 
 
 class WriteMasks:
-    """Writes each case's lesions as ``NAME.nii.gz`` on the PET's grid, as `fdglung segment` does. A post-processing.
+    """Writes each case's lesions as ``NAME.nii.gz`` on the PET's grid. A post-processing.
+
+    They are what the network outlines, as `fdglung segment` writes it before it sets uptake in fat apart.
 
     Parameters
     ----------

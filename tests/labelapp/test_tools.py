@@ -15,7 +15,7 @@ from fdglung.annotation.versions import versions
 from fdglung.errors import NoCtError, ParameterError
 from fdglung.files import write_nifti_image
 from fdglung.pipeline import Settings
-from fdglung.segmentation import SegmentationSettings, segment
+from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.study import Study
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
@@ -73,6 +73,20 @@ def test_with_instances_every_lesion_has_its_value_and_its_name(by_thresholds):
     found, told = run(Lesions, by_thresholds, instances=True)
     assert told["label_names"] == {"lesion 1": 1, "lesion 2": 2}
     assert np.unique(found).tolist() == [0, 1, 2]
+
+
+def test_uptake_that_was_judged_no_lesion_is_told_with_its_reason_and_place(case, tmp_path):
+    _, study = case
+    centre, radius, suv = SPHERES[1]
+    (tmp_path / "one").mkdir()
+    write_nifti_image(study.pet, tmp_path / "one" / "pet.nii.gz")
+    ct = with_spheres(study.ct, [(centre, radius + 4, suv)], hu=-100)
+    write_nifti_image(sitk.Cast(ct, sitk.sitkFloat32), tmp_path / "one" / "ct.nii.gz")
+    found, told = run(Lesions, store_of(tmp_path), instances=True)
+    assert np.unique(found).tolist() == [0, 1]
+    (apart,) = told["excluded"]
+    assert apart["reason"] == IN_FAT
+    assert np.linalg.norm(np.subtract(apart["suv_max_position_mm"], centre)) <= radius
 
 
 def test_a_pet_alone_can_be_clicked_but_proposes_nothing_and_says_so(case, by_thresholds):
