@@ -136,7 +136,8 @@ def train(
     except DataListError:
         held_out, validated_on = data, TRAIN
     torch.manual_seed(settings.seed)
-    network = build(settings.width, settings.classes).train()
+    # Convolutions of few channels take half the time with the channels last.
+    network = build(settings.width, settings.classes).to(memory_format=torch.channels_last).train()
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
@@ -157,7 +158,7 @@ def train(
             augmentation=settings.augmentation,
         )
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            scores = network(torch.from_numpy(images))
+            scores = network(torch.from_numpy(images).contiguous(memory_format=torch.channels_last))
         loss = _loss(scores.float(), torch.from_numpy(labels))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
