@@ -43,6 +43,7 @@ class SliceData:
         self.names: list[str] = []
         self.hu: list[NDArray[np.int16]] = []
         self.labels: list[NDArray[np.uint8]] = []
+        scanned: list[bool] = []
         for path in sorted(Path(folder).glob("*.npz")):
             with np.load(path) as arrays:
                 labels = arrays["lobes" if classes == LOBES_CLASSES else "sides"]
@@ -50,18 +51,30 @@ class SliceData:
                     self.names.append(path.stem)
                     self.hu.append(arrays["hu"])
                     self.labels.append(labels)
+                    # A patient's CT comes with a mask of the sides, a synthetic one with lobes as well.
+                    scanned.append(not len(arrays["lobes"]))
         if not self.names:
             raise DataListError(
                 f"{folder} holds no slices of the split {split} for {classes} classes",
                 attribute="training data",
                 remedy="Prepare slices with `fdglung train-lungs slices`",
             )
-        holds = [labels.any(axis=(1, 2)) for labels in self.labels]
-        self._with_lung = [(i, z) for i, planes in enumerate(holds) for z in np.flatnonzero(planes)]
-        self._without = [(i, z) for i, planes in enumerate(holds) for z in np.flatnonzero(~planes)]
+        # Places by whether they are a patient's and whether they show lung.
+        self._places: dict[tuple[bool, bool], list[tuple[int, int]]] = {}
+        for i, labels in enumerate(self.labels):
+            for z, lung in enumerate(labels.any(axis=(1, 2))):
+                self._places.setdefault((scanned[i], bool(lung)), []).append((i, z))
 
     def batch(
-        self, step: int, *, size: int, seed: int, empty_share: float, half_share: float, augmentation: SliceAugmentation
+        self,
+        step: int,
+        *,
+        size: int,
+        seed: int,
+        empty_share: float,
+        scanned_share: float,
+        half_share: float,
+        augmentation: SliceAugmentation,
     ) -> Batch:
         """Return the batch of a step: slices (slice, 1, y, x) as the network sees them, and labels (slice, y, x).
 
@@ -75,6 +88,8 @@ class SliceData:
             Of everything.
         empty_share
             Share of slices without lung.
+        scanned_share
+            Share of slices of patients' CTs, where there are synthetic ones too.
         half_share
             Chance that a batch is at half resolution, as the first look for the lungs' extent is.
         augmentation
@@ -85,12 +100,18 @@ class SliceData:
         stride = 2 if rng.random() < half_share else 1
         images, targets = [], []
         for _ in range(size):
-            places = self._without if self._without and rng.random() < empty_share else self._with_lung
-            case, z = places[int(rng.integers(len(places)))]
+            case, z = self._drawn(rng, scanned=rng.random() < scanned_share, lung=rng.random() >= empty_share)
             hu, labels = augmentation(self.hu[case][z].astype(np.float32), self.labels[case][z], rng)
             images.append(as_input(hu[::stride, ::stride]))
             targets.append(labels[::stride, ::stride].astype(np.int64))
         return np.stack(images)[:, None], np.stack(targets)
+
+    def _drawn(self, rng: np.random.Generator, *, scanned: bool, lung: bool) -> tuple[int, int]:
+        """Return case and slice of a kind, or of the kind nearest to it that there is."""
+        for kind in ((scanned, lung), (not scanned, lung), (scanned, not lung), (not scanned, not lung)):
+            if places := self._places.get(kind):
+                return places[int(rng.integers(len(places)))]
+        raise AssertionError("there is a slice")
 
     def whole(self, every: int) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.uint8]]]:
         """Yield name, input (slice, 1, y, x) and labels (slice, y, x) of each case, every so many slices."""

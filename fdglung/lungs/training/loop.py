@@ -43,7 +43,7 @@ class TrainingSettings:
         Of AdamW; the rate rises over a fiftieth of the steps and then falls to 0 along a half cosine.
     average
         Decay of the averaged weights, which are the ones that are kept.
-    empty_share, half_share
+    empty_share, scanned_share, half_share
         See `SliceData.batch`.
     validate_every
         Steps between validations and checkpoints.
@@ -69,6 +69,7 @@ class TrainingSettings:
     weight_decay: float = 1e-4
     average: float = 0.998
     empty_share: float = 0.15
+    scanned_share: float = 0.25
     half_share: float = 0.2
     validate_every: int = 500
     bfloat16: bool = False
@@ -154,6 +155,7 @@ def train(
             size=settings.batch,
             seed=settings.seed,
             empty_share=settings.empty_share,
+            scanned_share=settings.scanned_share,
             half_share=settings.half_share,
             augmentation=settings.augmentation,
         )

@@ -97,11 +97,38 @@ def test_the_network_is_shown_what_lungmask_shows_it():
 
 def test_batches_are_the_same_for_the_same_step_and_differ_between_steps(slices):
     data = SliceData(slices, "train", 3)
-    options = {"size": 2, "seed": 1, "empty_share": 0.2, "half_share": 0.0, "augmentation": SliceAugmentation()}
+    options = {
+        "size": 2,
+        "seed": 1,
+        "empty_share": 0.2,
+        "scanned_share": 0.25,
+        "half_share": 0.0,
+        "augmentation": SliceAugmentation(),
+    }
     once, again, next_one = (data.batch(step, **options) for step in (4, 4, 5))
     assert all((a == b).all() for a, b in zip(once, again, strict=True))
     assert (once[0] != next_one[0]).any()
     assert once[0].shape == (2, 1, 256, 256)
+
+
+def test_patients_slices_have_their_share_however_few_they_are(tmp_path):
+    """One CT with a mask among nine synthetic ones, told apart by their HU."""
+    for name, hu, lobes in [("patient", 300, 0), *((f"synthetic{i}", -300, 1) for i in range(9))]:
+        planes = np.ones((4, 256, 256))
+        np.savez(
+            tmp_path / f"{name}.npz",
+            hu=(hu * planes).astype(np.int16),
+            sides=planes.astype(np.uint8),
+            lobes=planes[: 4 * lobes].astype(np.uint8),
+            split=np.array("train"),
+        )
+    data = SliceData(tmp_path, "train", 3)
+    still = SliceAugmentation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    for share in (0.0, 0.25, 1.0):
+        options = {"size": 400, "seed": 1, "empty_share": 0.0, "scanned_share": share, "half_share": 1.0}
+        images, _ = data.batch(0, **options, augmentation=still)
+        # Three standard deviations of a share of 400.
+        assert abs((images.mean(axis=(1, 2, 3)) > 0.6).mean() - share) <= 3 * np.sqrt(share * (1 - share) / 400)
 
 
 def test_labels_move_with_the_slice():
