@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,8 +9,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from fdglung.lungs.inference import BATCH, SliceNetwork
-
-Labels = NDArray[np.uint8]
+from fdglung.lungs.slices import Box, Labels, cleaned, prepared, restored
 
 _SIDE = 256
 _COARSE_SIDE = 128
@@ -31,8 +29,8 @@ def segment_by_network(
     """Label the lungs as `lungmask.LMInferer.apply` does.
 
     The lungs' extent along the body is found first, on every slice at 12 mm and at half resolution; then every slice
-    in it and 24 mm around it is labelled, and more where lung reaches the end of that. Preparation of slices and
-    post-processing are lungmask's own functions, so that on the same slices the result is lungmask's own.
+    in it and 24 mm around it is labelled, and more where lung reaches the end of that. Slices are prepared and labels
+    cleaned as lungmask does it (`fdglung.lungs.slices`), so that on the same slices the result is lungmask's own.
 
     Parameters
     ----------
@@ -51,10 +49,6 @@ def segment_by_network(
         uint8 on the grid of `ct`: the network's classes, 0 background.
 
     """
-    from lungmask import utils
-
-    # Its messages go to standard output, which belongs to --json.
-    logging.getLogger("lungmask").setLevel(logging.WARNING)
     tell = progress or (lambda fraction: None)
     upright = sitk.DICOMOrient(ct, "LPS")
     hu = sitk.GetArrayViewFromImage(upright)
@@ -73,10 +67,10 @@ def segment_by_network(
             labels, boxes, high = np.concatenate((labels, more)), boxes + more_boxes, high + len(more)
         tell(0.9)
         if labels.any():
-            labels = utils.postprocessing(labels, disable_tqdm=True)
+            labels = cleaned(labels)
             for z, plane, box in zip(range(low, high), labels, boxes, strict=True):
                 if plane.any():
-                    found[z] = utils.reshape_mask(plane, box, hu.shape[1:])
+                    found[z] = restored(plane, box, hu.shape[1:])
     tell(1.0)
     mask = sitk.GetImageFromArray(found)
     mask.CopyInformation(upright)
@@ -85,31 +79,6 @@ def segment_by_network(
     # Turned there and back, the geometry is the CT's own but for rounding.
     mask.CopyInformation(ct)
     return mask
-
-
-def prepared(planes: NDArray[np.generic], side: int) -> tuple[NDArray[np.float32], list[NDArray[np.int_]]]:
-    """Prepare slices as lungmask does: cropped to the body, resized, and -1024 to 600 HU brought to 0 to 1.
-
-    Parameters
-    ----------
-    planes
-        HU (slice, y, x) in LPS order.
-    side
-        Pixels along y and x of the result; lungmask itself takes 256.
-
-    Returns
-    -------
-    ndarray
-        float32 (slice, side, side).
-    list of ndarray
-        For each slice the rows and columns of the body: first row, first column, last row + 1, last column + 1.
-
-    """
-    from lungmask import utils
-
-    slices, boxes = utils.preprocess(planes, resolution=[side, side])
-    slices[slices > 600] = 600
-    return np.divide(slices + 1024, 1624).astype(np.float32), boxes
 
 
 def _rough_extent(
@@ -136,11 +105,11 @@ def _labelled(
     side: int,
     network: SliceNetwork,
     tell: Callable[[float], None] | None = None,
-) -> tuple[Labels, list[NDArray[np.int_]]]:
+) -> tuple[Labels, list[Box]]:
     """Return labels (slice, side, side) of the slices at `positions`, and each one's box of the body."""
     wanted = list(positions)
     labels = np.empty((len(wanted), side, side), np.uint8)
-    boxes: list[NDArray[np.int_]] = []
+    boxes: list[Box] = []
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]
         slices, of_body = prepared(hu[some], side)

@@ -10,14 +10,10 @@ from numpy.typing import NDArray
 
 from fdglung.errors import DataListError
 from fdglung.lungs.labels import LOBES_CLASSES
+from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import SliceAugmentation
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
-
-
-def as_input(hu: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Bring HU to what the network sees, as `lungmask.LMInferer` does: -1024 to 600 becomes 0 to 1."""
-    return ((np.clip(np.asarray(hu, np.float32), -1024, 600) + 1024) / 1624).astype(np.float32)
 
 
 class SliceData:

@@ -42,7 +42,7 @@ class TrainingSettings:
     learning_rate, weight_decay
         Of AdamW; the rate rises over a fiftieth of the steps and then falls to 0 along a half cosine.
     average
-        Decay of the averaged weights, which are the ones that are kept.
+        Decay of the averaged weights, which are the ones that are kept; less in the first steps.
     empty_share, scanned_share, half_share
         See `SliceData.batch`.
     validate_every
@@ -126,7 +126,7 @@ def train(
 
     """
     import torch
-    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from torch.optim.swa_utils import AveragedModel
 
     tell = progress or (lambda text, fraction: None)
     out = Path(out)
@@ -139,7 +139,7 @@ def train(
     torch.manual_seed(settings.seed)
     # Convolutions of few channels take half the time with the channels last.
     network = build(settings.width, settings.classes).to(memory_format=torch.channels_last).train()
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(settings.average), use_buffers=True)
+    averaged = AveragedModel(network, multi_avg_fn=_average(settings.average), use_buffers=True)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
     )
@@ -195,6 +195,24 @@ def train(
             write_files(contents)
             loss_sum = 0.0
     return out / BEST
+
+
+def _average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return how averages follow: by `decay`, and faster at first, so that the beginning is soon forgotten.
+
+    The decay after n steps is at most (1 + n) / (10 + n), as TensorFlow's ExponentialMovingAverage has it.
+    """
+    import torch
+
+    def follow(averages: Any, values: Any, steps: Any) -> None:
+        share = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
+        for average, value in zip(averages, values, strict=True):
+            if torch.is_floating_point(average):
+                average.lerp_(value, share)
+            else:
+                average.copy_(value)
+
+    return follow
 
 
 def _loss(logarithms: Any, labels: Any) -> Any:

@@ -17,6 +17,7 @@ from fdglung.files import write_files
 from fdglung.hounsfield import on_hounsfield_scale
 from fdglung.image_files import read_image
 from fdglung.lungs.labels import sides_of_lobes
+from fdglung.lungs.slices import Box, cropped
 
 SIDE = 256
 """Pixels along y and x of what lungmask gives its network."""
@@ -130,8 +131,6 @@ def write_slices(
 
 
 def _arrays(case: LabelledCt) -> dict[str, NDArray[np.generic]]:
-    from lungmask import utils
-
     ct, _ = on_hounsfield_scale(read_image(case.ct))
     truth = read_image(case.truth)
     if truth.GetSize() != ct.GetSize():
@@ -144,8 +143,7 @@ def _arrays(case: LabelledCt) -> dict[str, NDArray[np.generic]]:
     labels = table[labels.astype(np.int64)]
     if not labels.any():
         raise _refused(f"{case.truth.name} holds no lung", "Name a mask with 1 for the right lung and 2 for the left")
-    # The network's training sees what lungmask will show it: cropped to the body by lungmask's own function.
-    small, boxes = utils.preprocess(upright, resolution=[SIDE, SIDE])
+    small, boxes = cropped(upright, SIDE)
     cut = np.stack([_resized(plane, box) for plane, box in zip(labels, boxes, strict=True)])
     return {
         "hu": np.round(small).astype(np.int16),
@@ -155,8 +153,8 @@ def _arrays(case: LabelledCt) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _resized(plane: NDArray[np.uint8], box: NDArray[np.int_]) -> NDArray[np.uint8]:
-    """Return labels as `lungmask.utils.crop_and_resize` crops and resizes their CT, but to the nearest voxel."""
+def _resized(plane: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    """Return labels as `cropped` crops and resizes their CT, but to the nearest voxel."""
     from scipy import ndimage
 
     inside = plane[box[0] : box[2], box[1] : box[3]]

@@ -10,8 +10,9 @@ from lungmask import LMInferer
 
 from fdglung.cli import main
 from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, ParameterError
+from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import AIR_HU, SliceAugmentation
-from fdglung.lungs.training.data import SliceData, as_input
+from fdglung.lungs.training.data import SliceData
 from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, train
 from fdglung.lungs.unet import expanded
 from fdglung.lungs.weights import read_weights
