@@ -99,7 +99,18 @@ def _of_place(mask: sitk.Image, sides: frozenset[int]) -> list[str]:
                 "What looks like the right lung lies on the patient's left by the CT's orientation; sides may be "
                 "exchanged in the CT's header or in this report."
             )
-    for plane, end in ((upright[0], "lower"), (upright[-1], "upper")):
-        if plane.any():
-            warnings.append(f"The CT cuts the lungs at its {end} end; lesions beyond it cannot be seen.")
+    for end in ends_that_cut(mask):
+        warnings.append(f"The CT cuts the lungs at its {end} end; lesions beyond it cannot be seen.")
     return warnings
+
+
+def ends_that_cut(mask: sitk.Image) -> tuple[str, ...]:
+    """Return the ends of an image, of ``lower`` and ``upper``, whose slice holds some of its mask, any value above 0.
+
+    Slices are those across the axis that runs most nearly along the patient, in any orientation of the grid.
+    """
+    along = np.array(mask.GetDirection()).reshape(3, 3)[2]
+    axis = int(np.abs(along).argmax())
+    planes = np.moveaxis(sitk.GetArrayViewFromImage(mask), 2 - axis, 0)
+    lower, upper = (planes[0], planes[-1]) if along[axis] > 0 else (planes[-1], planes[0])
+    return tuple(end for end, plane in (("lower", lower), ("upper", upper)) if plane.any())
