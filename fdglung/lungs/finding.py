@@ -139,9 +139,9 @@ def _by_network(ct: sitk.Image, path: Path, backend: Backend, tell: Callable[[st
 
 
 def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callable[[str, float], None]) -> _Found:
-    """Return the classical mask where the network's cannot be lungs or lacks one that the classical has."""
+    """Return the classical mask where the network's cannot be lungs, or is not both lungs and the classical is."""
     faults = found.plausibility.faults
-    if not faults and len(found.plausibility.sides) == 2:
+    if not faults and found.plausibility.whole:
         return found
     try:
         classical = _classically(ct, tell)
@@ -155,7 +155,8 @@ def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callab
             "was used instead."
         )
         return classical
-    if len(classical.plausibility.sides) < 2:
+    if not classical.plausibility.whole:
         return found
-    warnings.append("The network missed a lung that the classical segmentation found, which was used instead.")
+    missed = "put the lungs at different heights" if found.plausibility.misplaced else "missed a lung"
+    warnings.append(f"The network {missed}; the classical segmentation found both lungs and was used instead.")
     return classical
