@@ -139,13 +139,13 @@ def _held(
             below = near[0] - [side.start for side in box]
             above = [side.stop for side in box] - near[1]
             runs[label] = touching[label] and bool((np.maximum(below, above) > furthest).any())
+        in_liver = np.zeros(count + 1, bool)
         if threshold < above_liver:
-            in_liver = np.bincount(labels[liver], minlength=count + 1)
-            runs |= touching & (in_liver > _SHARE_OF_LIVER * np.count_nonzero(liver))
-        held |= (touching & ~runs)[labels]
-        higher = threshold * _THRESHOLD_RATIO
-        threshold = above_liver if threshold < above_liver < higher else higher
-        left = runs[labels] & (suv >= threshold)
+            in_liver = np.bincount(labels[liver], minlength=count + 1) > _SHARE_OF_LIVER * np.count_nonzero(liver)
+        held |= (touching & ~runs & ~in_liver)[labels]
+        threshold *= _THRESHOLD_RATIO
+        left = (runs & ~in_liver)[labels] & (suv >= threshold)
+        left |= (touching & in_liver)[labels] & (suv >= above_liver)
     return held
 
 

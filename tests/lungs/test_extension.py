@@ -86,7 +86,7 @@ def over_a_liver(spheres):
     suv = sitk.GetArrayFromImage(pet)
     height, y, x = np.indices(suv.shape) * 4.0 + np.array(pet.GetOrigin())[::-1, None, None, None]
     organ = (height < -60) & (height > -125) & (x < 40) & ((x / 160) ** 2 + (y / 100) ** 2 <= 1) & (suv < 2)
-    suv[organ] = np.random.default_rng(0).normal(2.9, 0.4, int(organ.sum()))
+    suv[organ] = np.random.default_rng(0).normal(2.9, 0.3, int(organ.sum()))
     noisy = sitk.GetImageFromArray(suv)
     noisy.CopyInformation(pet)
     return region, noisy
