@@ -134,16 +134,16 @@ def containment(options: argparse.Namespace) -> None:
     rows: list[Contained] = []
     with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
         for done in tqdm(as_completed([pool.submit(job) for job in jobs]), total=len(jobs)):
-            rows += done.result()
+            for row in done.result():
+                rows.append(row)
+                if row.inside < row.voxels:
+                    tqdm.write(f"{row.name}: {row.voxels - row.inside} of {row.voxels} voxels outside, {row.method}")
     print("| lesions | of them whole | voxels | in the region | in it without avid tissue |\n" + "| --- " * 5 + "|")
     for kind in sorted({row.kind for row in rows}):
         some = [row for row in rows if row.kind == kind]
         total, inside, plain = (sum(getattr(row, name) for row in some) for name in ("voxels", "inside", "plain"))
         whole = sum(row.inside == row.voxels for row in some)
         print(f"| {len(some)} {kind} | {whole} | {total} | {inside} | {plain} |")
-    for row in sorted(rows, key=lambda row: row.name):
-        if row.inside < row.voxels:
-            print(f"{row.name}: {row.voxels - row.inside} of {row.voxels} voxels outside, {row.method}")
 
 
 @dataclass(frozen=True)
