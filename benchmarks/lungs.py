@@ -4,7 +4,9 @@
 by `lungmask.LMInferer` with the weights put into the only width that it loads, and by fdglung with the weights as they
 are, each in a process of its own; wall time is from the CT in memory to the mask, the opening of the network included.
 `dice CT MASK...` and `dice --cohort FOLDER` compare the mask with a truth (1 right, 2 left, or a synthetic study's
-organ map). `containment --cohort FOLDER` counts the voxels of true lesions, on the PET's grid, that lie in the region.
+organ map). `containment` counts the voxels of true lesions that lie in the region: of a cohort of synthetic studies
+(`--cohort FOLDER`), of studies made for it with a pleural lesion, a hilar one or a white lung in turn (`--phantoms N`,
+on 4 mm, not written), or of a CT and masks of lesions on its grid, without a PET (`--ct CT --lesions MASK...`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +30,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from fdglung import lungs
-from fdglung.errors import NoCtError
+from fdglung.errors import NoCtError, NoThoraxError
 from fdglung.image_files import read_image
 from fdglung.lungs.training.slices import PHANTOM_LOBES
 from fdglung.lungs.weights import default_weights
@@ -46,7 +52,12 @@ def main() -> int:
     command.add_argument("--split", default="external")
     command.set_defaults(run=dice)
     command = commands.add_parser("containment")
-    command.add_argument("--cohort", type=Path, required=True, help="synthetic studies in NIfTI")
+    command.add_argument("--cohort", type=Path, help="synthetic studies in NIfTI")
+    command.add_argument("--phantoms", type=int, default=0, metavar="N", help="studies to make")
+    command.add_argument("--seed", type=int, default=0, help="of the first of them")
+    command.add_argument("--workers", type=int, default=1, help="processes")
+    command.add_argument("--ct", type=Path)
+    command.add_argument("--lesions", type=Path, nargs="+", default=[], metavar="MASK")
     command.set_defaults(run=containment)
     command = commands.add_parser("one")
     command.add_argument("method", choices=("stock", "fast"))
@@ -113,23 +124,78 @@ def containment(options: argparse.Namespace) -> None:
     """Print lesions that are cut, as a whole and by the box without what avid tissue adds to it."""
     from tqdm import tqdm
 
-    total = inside = plain = 0
-    cut: list[str] = []
-    for study in tqdm(studies(options.cohort)):
-        pet, truth = (read_image(study / name) for name in ("pet.nii.gz", "lesions.nii.gz"))
-        region = lungs.segment(read_image(study / "ct.nii.gz"), weights=options.weights)
-        extended = lungs.holding_avid_tissue(region, pet)
-        labels = sitk.GetArrayViewFromImage(truth)
-        for label in np.unique(labels[labels > 0]):
-            voxels = np.argwhere(labels == label)[:, ::-1]
-            points = np.array([truth.TransformIndexToPhysicalPoint(voxel.tolist()) for voxel in voxels])
-            held = within(points, extended.box_mm)
-            total, inside = total + len(points), inside + int(held.sum())
-            plain += int(within(points, region.box_mm).sum())
-            if not held.all():
-                cut.append(f"{study.name} lesion {label}: {1 - held.mean():.1%} of {len(points)} voxels outside")
-    print(f"{inside} of {total} voxels of lesions in the region ({plain} without what avid tissue adds to the box)")
-    print("\n".join(cut))
+    jobs: list[Callable[[], list[Contained]]] = []
+    if options.cohort:
+        jobs += [partial(in_stored_study, study, options.weights) for study in studies(options.cohort)]
+    seeds = range(options.seed, options.seed + options.phantoms)
+    jobs += [partial(in_made_study, seed, options.weights) for seed in seeds]
+    if options.ct:
+        jobs.append(partial(in_ct, options.ct, options.lesions, options.weights))
+    rows: list[Contained] = []
+    with ProcessPoolExecutor(options.workers, mp_context=get_context("spawn")) as pool:
+        for done in tqdm(as_completed([pool.submit(job) for job in jobs]), total=len(jobs)):
+            for row in done.result():
+                rows.append(row)
+                if row.inside < row.voxels:
+                    tqdm.write(f"{row.name}: {row.voxels - row.inside} of {row.voxels} voxels outside, {row.method}")
+    print("| lesions | of them whole | voxels | in the region | in it without avid tissue |\n" + "| --- " * 5 + "|")
+    for kind in sorted({row.kind for row in rows}):
+        some = [row for row in rows if row.kind == kind]
+        total, inside, plain = (sum(getattr(row, name) for row in some) for name in ("voxels", "inside", "plain"))
+        whole = sum(row.inside == row.voxels for row in some)
+        print(f"| {len(some)} {kind} | {whole} | {total} | {inside} | {plain} |")
+
+
+@dataclass(frozen=True)
+class Contained:
+    """Voxels of one lesion, those in the region, and those in the box without what avid tissue adds to it."""
+
+    name: str
+    kind: str
+    voxels: int
+    inside: int
+    plain: int
+    method: str
+
+
+def in_stored_study(study: Path, weights: Path | None) -> list[Contained]:
+    ct, pet, truth = (read_image(study / name) for name in ("ct.nii.gz", "pet.nii.gz", "lesions.nii.gz"))
+    return contained(study.name, "of the cohort", ct, pet, truth, weights)
+
+
+def in_made_study(seed: int, weights: Path | None) -> list[Contained]:
+    from benchmarks.lungs_lesions import KINDS, make
+
+    kind = KINDS[seed % len(KINDS)]
+    study = make(kind, seed)
+    return contained(f"seed {seed}, {kind}", kind, study.ct, study.pet, study.lesion_mask, weights)
+
+
+def in_ct(ct: Path, masks: list[Path], weights: Path | None) -> list[Contained]:
+    return [
+        row for mask in masks for row in contained(mask.name, mask.name, ct_of(ct), None, read_image(mask) > 0, weights)
+    ]
+
+
+def contained(
+    name: str, kind: str, ct: sitk.Image, pet: sitk.Image | None, truth: sitk.Image, weights: Path | None
+) -> list[Contained]:
+    try:
+        region = lungs.segment(ct, weights=weights)
+    except NoThoraxError:
+        print(f"{name}: no lungs", flush=True)
+        box, plain_box, method = None, None, "no lungs"
+    else:
+        plain_box, method = region.box_mm, region.method
+        box = plain_box if pet is None else lungs.holding_avid_tissue(region, pet).box_mm
+    labels = sitk.GetArrayViewFromImage(truth)
+    rows = []
+    for label in np.unique(labels[labels > 0]):
+        voxels = np.argwhere(labels == label)[:, ::-1]
+        points = np.array([truth.TransformIndexToPhysicalPoint(voxel.tolist()) for voxel in voxels])
+        counts = [0 if one is None else int(within(points, one).sum()) for one in (box, plain_box)]
+        rows.append(Contained(f"{name}, lesion {label}", kind, len(points), counts[0], counts[1], method))
+    return rows
 
 
 def one(options: argparse.Namespace) -> None:

@@ -18,6 +18,9 @@ _LUNG_HU = -400.0
 _AIRWAY_HU = -920.0
 _GAS_HU = -960.0
 _GAS_ML = 10.0
+_BELOW_TOP_MM = 20.0
+_THICKNESS_MM = 14.0
+_GAS_BELOW_LUNG_HU = 100.0
 
 
 def segment_classical(ct: sitk.Image) -> sitk.Image:
@@ -147,13 +150,34 @@ def _lung_like_parts(air: Mask, hu: NDArray[np.float32], body: Mask, spacing: ND
             remedy="Give a CT of the thorax that belongs to the PET, or analyse the whole PET with --region all",
         )
     kept = np.zeros(labels.shape, np.int32)
-    top, bottom = _extent(labels == candidates[0])
-    for new, old in enumerate(candidates, start=1):
-        part_top, part_bottom = _extent(labels == old)
+    kept[labels == candidates[0]] = 1
+    top, bottom = _extent(kept > 0)
+    _, usual_hu = _core(kept > 0, hu, spacing)
+    for new, old in enumerate(candidates[1:], start=2):
+        part = labels == old
+        part_top, part_bottom = _extent(part)
         # A small part well below or above the largest is gas in the bowel, or air outside that the body encloses.
-        if part_bottom < top and part_top > bottom and sizes[old] >= 0.05 * sizes[candidates[0]]:
-            kept[labels == old] = new
+        share = sizes[old] / sizes[candidates[0]]
+        if part_top <= bottom or part_bottom >= top or share < 0.05:
+            continue
+        # Both lungs end near each other, and where the CT cuts them both reach its end. What ends further down, and is
+        # thin or has gas at its core, is stomach or colon under a dome.
+        if share < 0.5 and (top - part_top) * spacing[0] > _BELOW_TOP_MM:
+            depth_mm, core_hu = _core(part, hu, spacing)
+            if depth_mm < _THICKNESS_MM or core_hu < max(_GAS_HU, usual_hu - _GAS_BELOW_LUNG_HU):
+                continue
+        kept[part] = new
     return kept
+
+
+def _core(part: Mask, hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how deep a part (z, y, x) is in mm, and the median HU of what is at least half as deep."""
+    box = box_around(part, margin=0)
+    # The CT's end is no surface of the part.
+    padded = np.pad(np.pad(part[box], ((1, 1), (0, 0), (0, 0)), mode="edge"), ((0, 0), (1, 1), (1, 1)))
+    depth = ndimage.distance_transform_edt(padded, sampling=tuple(spacing))[1:-1, 1:-1, 1:-1]
+    deepest = float(depth.max())
+    return deepest, float(np.median(hu[box][depth >= deepest / 2]))
 
 
 def _extent(mask: Mask) -> tuple[int, int]:

@@ -28,6 +28,12 @@ _ROOM_MM = 10.0
 _TOUCHING_MM = 5.0
 _LEAST_LUNG = 0.4
 _THRESHOLD_RATIO = 1.25
+_LIVER_FACTOR = 1.5
+_LIVER_SUV = 4.0
+_LIVER_EVENNESS = 0.45
+_LIVER_BELOW_DOME_MM = (10.0, 60.0)
+_LEAST_LIVER_ML = 50.0
+_SHARE_OF_LIVER = 0.05
 _BODY_HU = -500.0
 _WORKING_MM = 4.0
 
@@ -73,7 +79,7 @@ def holding_avid_tissue(region: LungRegion, pet: sitk.Image, *, avid_suv: float 
     Tissue of an uptake of `avid_suv` or more that is connected and touches the lungs, or lies between them (hila and
     mediastinum), or in the half of the chest whose lung is missing, is held whole with 10 mm around it. Where it
     reaches further than 60 mm out of the box, it has run into an organ: it is then held at the lowest uptake at which
-    it does not.
+    it does not. What reaches into the liver is held at 1.5 times its uptake, which a lesion has at least.
 
     Parameters
     ----------
@@ -94,11 +100,14 @@ def holding_avid_tissue(region: LungRegion, pet: sitk.Image, *, avid_suv: float 
     if working is None:
         return region
     suv = sitk.GetArrayFromImage(working)
-    zone = _zone(region, working)
-    if not zone.any():
+    lungs = sitk.GetArrayFromImage(
+        sitk.Resample(region.mask, working, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    )
+    if not lungs.any():
         return region
+    spacing = np.array(working.GetSpacing()[::-1])
     near = _box_in(working, region.box_mm)
-    held = _held(suv, zone, near, np.array(working.GetSpacing()[::-1]), avid_suv)
+    held = _held(suv, _zone(lungs, near, spacing), near, spacing, avid_suv, _under_right_lung(lungs, spacing))
     if not held.any():
         return region
     image = sitk.GetImageFromArray(held.astype(np.uint8))
@@ -107,11 +116,17 @@ def holding_avid_tissue(region: LungRegion, pet: sitk.Image, *, avid_suv: float 
 
 
 def _held(
-    suv: NDArray[np.float32], zone: Mask, near: tuple[NDArray[np.int_], ...], spacing: NDArray[np.float64], floor: float
+    suv: NDArray[np.float32],
+    zone: Mask,
+    near: tuple[NDArray[np.int_], ...],
+    spacing: NDArray[np.float64],
+    floor: float,
+    liver: Mask,
 ) -> Mask:
     """Return the tissue that touches `zone` (z, y, x) and does not run away, each piece at its lowest uptake."""
     held = np.zeros(suv.shape, bool)
     furthest = FURTHEST_MM / spacing
+    above_liver = _above_liver(suv[liver], spacing)
     left = suv >= floor
     threshold = floor
     while left.any():
@@ -124,31 +139,53 @@ def _held(
             below = near[0] - [side.start for side in box]
             above = [side.stop for side in box] - near[1]
             runs[label] = touching[label] and bool((np.maximum(below, above) > furthest).any())
-        held |= (touching & ~runs)[labels]
+        in_liver = np.zeros(count + 1, bool)
+        if threshold < above_liver:
+            in_liver = np.bincount(labels[liver], minlength=count + 1) > _SHARE_OF_LIVER * np.count_nonzero(liver)
+        held |= (touching & ~runs & ~in_liver)[labels]
         threshold *= _THRESHOLD_RATIO
-        left = runs[labels] & (suv >= threshold)
+        left = (runs & ~in_liver)[labels] & (suv >= threshold)
+        left |= (touching & in_liver)[labels] & (suv >= above_liver)
     return held
 
 
-def _zone(region: LungRegion, working: sitk.Image) -> Mask:
+def _under_right_lung(lungs: NDArray[np.uint8], spacing: NDArray[np.float64]) -> Mask:
+    """Return what lies 10 to 60 mm under the right lung's dome (z, y, x): liver in health."""
+    right = lungs == RIGHT
+    covered = right.any(axis=0)
+    if not covered.any():
+        return np.zeros(lungs.shape, bool)
+    lowest = np.where(covered, right.argmax(axis=0), 0)
+    nearest, furthest = (mm / spacing[0] for mm in _LIVER_BELOW_DOME_MM)
+    # Three quarters of the lung's lower surface lie lower than its dome.
+    dome = float(np.percentile(lowest[covered], 75))
+    z = np.arange(len(lungs))[:, None, None]
+    return np.asarray((z <= lowest - nearest) & (z <= dome - nearest) & (z >= dome - furthest))
+
+
+def _above_liver(suv: NDArray[np.float32], spacing: NDArray[np.float64]) -> float:
+    """Return the uptake that lesions have at least by their liver's, and 0 where what was measured is no liver."""
+    if suv.size * np.prod(spacing) / 1000 < _LEAST_LIVER_ML:
+        return 0.0
+    lower, median, upper = np.percentile(suv, [25, 50, 75])
+    # 1.35: quartiles of a normal distribution lie so many standard deviations apart.
+    even = upper - lower <= 1.35 * _LIVER_EVENNESS * median
+    return _LIVER_FACTOR * float(median) if even and median <= _LIVER_SUV else 0.0
+
+
+def _zone(lungs: NDArray[np.uint8], near: tuple[NDArray[np.int_], ...], spacing: NDArray[np.float64]) -> Mask:
     """Return what seeds must touch (z, y, x): lungs, what lies between them, and 5 mm around."""
-    lungs = sitk.GetArrayFromImage(
-        sitk.Resample(region.mask, working, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-    )
     zone = lungs > 0
-    if not zone.any():
-        return zone
     if min(np.count_nonzero(lungs == side) for side in (RIGHT, LEFT)) < SMALL_SIDE * np.count_nonzero(zone):
         # The other half of the chest may be filled by anything: all of the box counts.
-        first, last = _box_in(working, region.box_mm)
-        zone[tuple(slice(max(0, int(a)), max(0, int(b))) for a, b in zip(first, last, strict=True))] = True
+        zone[tuple(slice(max(0, int(a)), max(0, int(b))) for a, b in zip(*near, strict=True))] = True
         return zone
     for z in np.flatnonzero(zone.any(axis=(1, 2))):
         outline = convex_hull_image(zone[z])
         # Further down the lungs are two sickles, and what lies between them is liver, spleen and kidneys.
         if zone[z].sum() >= _LEAST_LUNG * outline.sum():
             zone[z] = outline
-    return np.asarray(ndimage.distance_transform_edt(~zone, sampling=working.GetSpacing()[::-1]) <= _TOUCHING_MM)
+    return np.asarray(ndimage.distance_transform_edt(~zone, sampling=spacing) <= _TOUCHING_MM)
 
 
 def _around(pet: sitk.Image, box_mm: tuple[Corner, Corner]) -> sitk.Image | None:

@@ -15,12 +15,16 @@ from fdglung.lungs.extension import box_with_missing_lung
 from fdglung.lungs.labels import LOBES_CLASSES, sides_of_lobes
 from fdglung.lungs.plausibility import Plausibility, check
 from fdglung.lungs.region import LungRegion
-from fdglung.lungs.weights import OWN_FILE, default_weights, read_weights
+from fdglung.lungs.weights import OWN_FILE, default_weights, read_weights, software_is_there
 from fdglung.network.backends import Backend
 
 _NO_WEIGHTS = (
     "The lungs were segmented by the classical method, because lungmask's weights are not installed; "
     "consolidated or collapsed lung may be missing from the lung mask."
+)
+_NO_SOFTWARE = (
+    "The lungs were segmented by the classical method, because torch and lungmask, which {name} needs, are not "
+    "installed; consolidated or collapsed lung may be missing from the lung mask."
 )
 _OWN_WEIGHTS = (
     "The lungs were segmented by fdglung's own narrow network, because lungmask's official weights are not installed."
@@ -55,7 +59,7 @@ def segment(
     weights
         State dict of lungmask's network of any width, with sides (R231) or lobes (LTRCLobes). None takes R231 from
         lungmask's own cache if it is there, else fdglung's own network if it is installed, and the classical
-        segmentation otherwise; nothing is fetched.
+        segmentation otherwise, or where torch or lungmask is not installed; nothing is fetched.
     margin_mm
         Added to the lungs' bounding box on all six sides, in mm.
     backend
@@ -86,7 +90,10 @@ def segment(
     ct, notes = on_hounsfield_scale(ct)
     warnings = list(notes)
     path = weights or default_weights()
-    if path is None:
+    if weights is None and path is not None and not software_is_there():
+        warnings.append(_NO_SOFTWARE.format(name=path.name))
+        found = _classically(ct, tell)
+    elif path is None:
         warnings.append(_NO_WEIGHTS)
         found = _classically(ct, tell)
     else:
@@ -132,9 +139,9 @@ def _by_network(ct: sitk.Image, path: Path, backend: Backend, tell: Callable[[st
 
 
 def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callable[[str, float], None]) -> _Found:
-    """Return the classical mask where the network's cannot be lungs or lacks one that the classical has."""
+    """Return the classical mask where the network's cannot be lungs, or is not both lungs and the classical is."""
     faults = found.plausibility.faults
-    if not faults and len(found.plausibility.sides) == 2:
+    if not faults and found.plausibility.whole:
         return found
     try:
         classical = _classically(ct, tell)
@@ -148,7 +155,8 @@ def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callab
             "was used instead."
         )
         return classical
-    if len(classical.plausibility.sides) < 2:
+    if not classical.plausibility.whole:
         return found
-    warnings.append("The network missed a lung that the classical segmentation found, which was used instead.")
+    missed = "put the lungs at different heights" if found.plausibility.misplaced else "missed a lung"
+    warnings.append(f"The network {missed}; the classical segmentation found both lungs and was used instead.")
     return classical

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.lungs.labels import LEFT, LOBES, RIGHT
+from fdglung.lungs.plausibility import ends_that_cut
 from fdglung.lungs.region import LungRegion
 
 Mask = NDArray[np.bool_]
@@ -45,7 +46,8 @@ class Placement:
         Shortest distance to the lung border, the visceral pleura: negative for a VOI wholly inside the lung, 0 for one
         that crosses or touches the border, positive outside.
     hilum_distance_mm
-        Shortest distance to the hilum's middle on its side; to the nearer one for the mediastinum.
+        Shortest distance to the hilum's middle on its side; to the nearer one for the mediastinum. None where a lung
+        that it needs is cut by the end of the CT or PET, or has no hilum.
     mediastinum_distance_mm
         Shortest distance to the mediastinum, 0 for a VOI that reaches into it.
 
@@ -63,8 +65,9 @@ class LungPlaces:
 
     Each lung is closed by 15 mm, which fills what lesions and vessels leave in its mask. The hilum's middle is where
     the most of what the closing fills, vessels and bronchi, lies together (weighted by a Gaussian of 15 mm), within
-    40 mm of the mediastinum and from 45 to 75 % of the lung's height. The mediastinum is what has the right lung on one
-    side and the left lung on the other, in the patient's left-right direction.
+    40 mm of the mediastinum and from 45 to 75 % of the lung's height, which is known of whole lungs alone: one that
+    reaches the first or last slice of the CT or of the PET has no hilum here. The mediastinum is what has the right
+    lung on one side and the left lung on the other, in the patient's left-right direction.
 
     Parameters
     ----------
@@ -78,7 +81,11 @@ class LungPlaces:
     """
 
     def __init__(self, pet: sitk.Image, lungs: LungRegion, lesions: Mask) -> None:
-        labels = _on_grid(lungs.mask, pet)
+        on_pet = _on_grid(lungs.mask, pet)
+        labels = sitk.GetArrayFromImage(on_pet)
+        whole = {
+            side: not (ends_that_cut(lungs.mask == side) or ends_that_cut(on_pet == side)) for side in (RIGHT, LEFT)
+        }
         self._spacing = pet.GetSpacing()[::-1]
         occupied = np.argwhere((labels > 0) | lesions)
         margin = np.array([int(np.ceil((_CLOSING_MM + 5) / step)) for step in self._spacing])
@@ -97,8 +104,14 @@ class LungPlaces:
         between = _between(closed[RIGHT], closed[LEFT], *_leftward_axis(pet))
         self._to_mediastinum = self._outside(between)
         height = _height_in(raw, pet, self._start)
-        self._hila = {side: self._hilum(closed[side] & ~mask & height[side]) for side, mask in raw.items()}
-        self._lobes = None if lungs.lobes is None else self._nearest_lobe(np.pad(_on_grid(lungs.lobes, pet)[kept], pad))
+        self._hila = {
+            side: self._hilum(closed[side] & ~mask & height[side]) if whole[side] else None
+            for side, mask in raw.items()
+        }
+        self._lobes = None
+        if lungs.lobes is not None:
+            lobes = sitk.GetArrayFromImage(_on_grid(lungs.lobes, pet))
+            self._lobes = self._nearest_lobe(np.pad(lobes[kept], pad))
 
     def place(self, mask: Mask, box: tuple[slice, ...]) -> Placement:
         """Return where a VOI lies.
@@ -121,12 +134,12 @@ class LungPlaces:
             side, nearest = Side.LEFT, {LEFT}
         outside, depth = self._to_lung[region][mask], self._depth[region][mask]
         points = (np.argwhere(mask) + [s.start for s in region]) * self._spacing
-        hila = [self._hila[one] for one in nearest if self._hila[one] is not None]
+        hila = [self._hila[one] for one in nearest]
         return Placement(
             side=side,
             lobe=None if side is Side.MEDIASTINUM else self._lobe(mask, region),
             lung_distance_mm=-float(depth.min()) if (outside == 0).all() else float(outside.min()),
-            hilum_distance_mm=min((float(np.linalg.norm(points - one, axis=1).min()) for one in hila), default=None),
+            hilum_distance_mm=_nearest(points, hila),
             mediastinum_distance_mm=_finite(self._to_mediastinum[region][mask].min()),
         )
 
@@ -164,9 +177,18 @@ class LungPlaces:
         return LOBES[int(np.bincount(self._lobes[region][mask]).argmax())]
 
 
-def _on_grid(labels: sitk.Image, pet: sitk.Image) -> NDArray[np.uint8]:
-    on_pet = sitk.Resample(labels, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
-    return np.asarray(sitk.GetArrayFromImage(on_pet))
+def _on_grid(labels: sitk.Image, pet: sitk.Image) -> sitk.Image:
+    return sitk.Resample(labels, pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+
+
+def _nearest(points: NDArray[np.float64], hila: list[NDArray[np.float64] | None]) -> float | None:
+    """Return the shortest distance of points from hila in mm; None where one is unknown, which may be the nearer."""
+    distances = []
+    for hilum in hila:
+        if hilum is None:
+            return None
+        distances.append(float(np.linalg.norm(points - hilum, axis=1).min()))
+    return min(distances)
 
 
 def _leftward_axis(image: sitk.Image) -> tuple[int, bool]:

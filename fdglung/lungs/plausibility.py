@@ -1,4 +1,4 @@
-"""Whether a mask can be the lungs of an adult: volume, air, both sides, and right on the right."""
+"""Whether a mask can be the lungs of an adult: volume, air, both sides, their heights, and right on the right."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _AIR_HU = -400.0
 _LEAST_AIR = 0.5
 _OUTSIDE_AIR_HU = -980.0
 _SAMPLES = 500_000
+_LEAST_COMMON_HEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,20 @@ class Plausibility:
         What a physician must know of it, in full sentences.
     sides
         Labels of the sides that are there.
+    misplaced
+        Whether the two lungs lie at heights of which less than a quarter is common.
 
     """
 
     faults: tuple[str, ...]
     warnings: tuple[str, ...]
     sides: frozenset[int]
+    misplaced: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether two lungs lie beside each other."""
+        return len(self.sides) == 2 and not self.misplaced
 
 
 def check(mask: sitk.Image, ct: sitk.Image) -> Plausibility:
@@ -74,8 +83,14 @@ def check(mask: sitk.Image, ct: sitk.Image) -> Plausibility:
             warnings.append(
                 f"The {name} lung is missing from the lung mask or very small; lesions there may be missed."
             )
+    misplaced = len(sides) == 2 and _common_height(mask) < _LEAST_COMMON_HEIGHT
+    if misplaced:
+        warnings.append(
+            "The right and the left lung of the lung mask lie at different heights; one may be other gas, or much of "
+            "both may be missing."
+        )
     warnings += _of_place(mask, sides)
-    return Plausibility(tuple(faults), tuple(warnings), sides)
+    return Plausibility(tuple(faults), tuple(warnings), sides, misplaced)
 
 
 def _faults_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic]) -> list[str]:
@@ -89,6 +104,18 @@ def _faults_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic]) -> list[s
     return []
 
 
+def _common_height(mask: sitk.Image) -> float:
+    """Return what of the lower lung's height both lungs have; a height is without the 5 % of voxels at either end."""
+    ends = []
+    planes = _planes_upwards(mask)
+    for side in (RIGHT, LEFT):
+        below = np.cumsum([np.count_nonzero(plane == side) for plane in planes])
+        ends.append(np.searchsorted(below, np.array([0.05, 0.95]) * below[-1]))
+    (low, high), (other_low, other_high) = ends
+    common = min(high, other_high) - max(low, other_low) + 1
+    return float(common / (min(high - low, other_high - other_low) + 1))
+
+
 def _of_place(mask: sitk.Image, sides: frozenset[int]) -> list[str]:
     upright = sitk.GetArrayFromImage(sitk.DICOMOrient(mask, "LPS"))
     warnings = []
@@ -99,7 +126,23 @@ def _of_place(mask: sitk.Image, sides: frozenset[int]) -> list[str]:
                 "What looks like the right lung lies on the patient's left by the CT's orientation; sides may be "
                 "exchanged in the CT's header or in this report."
             )
-    for plane, end in ((upright[0], "lower"), (upright[-1], "upper")):
-        if plane.any():
-            warnings.append(f"The CT cuts the lungs at its {end} end; lesions beyond it cannot be seen.")
+    for end in ends_that_cut(mask):
+        warnings.append(f"The CT cuts the lungs at its {end} end; lesions beyond it cannot be seen.")
     return warnings
+
+
+def ends_that_cut(mask: sitk.Image) -> tuple[str, ...]:
+    """Return the ends of an image, of ``lower`` and ``upper``, whose slice holds some of its mask, any value above 0.
+
+    Slices are those across the axis that runs most nearly along the patient, in any orientation of the grid.
+    """
+    planes = _planes_upwards(mask)
+    return tuple(end for end, plane in (("lower", planes[0]), ("upper", planes[-1])) if plane.any())
+
+
+def _planes_upwards(mask: sitk.Image) -> NDArray[np.uint8]:
+    """Return a view with the axis that runs most nearly along the patient first, from the feet up."""
+    along = np.array(mask.GetDirection()).reshape(3, 3)[2]
+    axis = int(np.abs(along).argmax())
+    planes = np.moveaxis(sitk.GetArrayViewFromImage(mask), 2 - axis, 0)
+    return planes if along[axis] > 0 else planes[::-1]

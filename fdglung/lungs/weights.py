@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ def default_weights() -> Path | None:
     return cached_weights() or (OWN_FILE if OWN_FILE.is_file() else None)
 
 
+def software_is_there() -> bool:
+    """Return whether what any weights need, torch and lungmask, is installed; neither is imported."""
+    return all(find_spec(name) is not None for name in ("torch", "lungmask"))
+
+
 def read_weights(path: Path | str) -> LungWeights:
     """Read a state dict of lungmask's network; nothing in the file is run.
 
@@ -84,14 +90,16 @@ def read_weights(path: Path | str) -> LungWeights:
 
     """
     path = Path(path)
-    try:
-        import torch
-
-        from fdglung.lungs.unet import build
-    except ImportError as error:
+    if not software_is_there():
         raise BackendError(
-            f"torch is needed to read {path.name}", attribute="lung weights", remedy="Install fdglung[lungmask]"
-        ) from error
+            f"torch and lungmask are needed to read {path.name}",
+            attribute="lung weights",
+            remedy="Install fdglung[lungmask]",
+        )
+    import torch
+
+    from fdglung.lungs.unet import build
+
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         width, classes = len(state["down_path.0.block.0.weight"]), len(state["last.bias"])

@@ -24,8 +24,10 @@ def random_state(width=WIDTH, classes=3, seed=0):
     return state
 
 
-def window_state(classes=3, labels=(1, 2), seed=0):
+def window_state(classes=3, labels=(1, 2), seed=0, centres=(RIGHT_HU, LEFT_HU)):
     """Return a network that gives one label to -852 to -848 HU, another to -752 to -748 HU, and 0 to all else.
+
+    Other `centres` (HU) move the two windows.
 
     Each score is a triangle over HU: half the window less the distance from its middle. CT numbers are whole, and the
     triangles cross 0 half-way between two, so that no score comes near another by less than half.
@@ -39,7 +41,7 @@ def window_state(classes=3, labels=(1, 2), seed=0):
             state[f"{name}.{layer}.weight"][:4] = 0
             state[f"{name}.{layer}.bias"][:4] = 0
     first, bias = state["down_path.0.block.0.weight"], state["down_path.0.block.0.bias"]
-    for i, centre in enumerate((RIGHT_HU, LEFT_HU)):
+    for i, centre in enumerate(centres):
         for j, sign in enumerate((1, -1)):
             first[2 * i + j, 0, 1, 1] = sign * 1624.0
             bias[2 * i + j] = -sign * (centre + 1024.0)

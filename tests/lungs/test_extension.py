@@ -77,6 +77,42 @@ def test_an_organ_that_runs_out_of_the_box_is_followed_only_where_it_is_hottest(
     assert box[1] == region.box_mm[1]
 
 
+def over_a_liver(spheres):
+    """Return a region and PET of lungs that end at -60 mm, with a noisy liver of 2.9 from there down to -125 mm."""
+    ct, drawn = thorax()
+    z = grid()[1]
+    region = region_of(ct, {side: mask & (z > -60) for side, mask in drawn.items()})
+    pet = pet_of(spheres)
+    suv = sitk.GetArrayFromImage(pet)
+    height, y, x = np.indices(suv.shape) * 4.0 + np.array(pet.GetOrigin())[::-1, None, None, None]
+    organ = (height < -60) & (height > -125) & (x < 40) & ((x / 160) ** 2 + (y / 100) ** 2 <= 1) & (suv < 2)
+    suv[organ] = np.random.default_rng(0).normal(2.9, 0.3, int(organ.sum()))
+    noisy = sitk.GetImageFromArray(suv)
+    noisy.CopyInformation(pet)
+    return region, noisy
+
+
+def test_a_liver_that_is_more_avid_than_usual_makes_the_box_no_larger():
+    region, pet = over_a_liver([])
+    assert holding_avid_tissue(region, pet).box_mm == region.box_mm
+
+
+@pytest.mark.parametrize("suv", [4.6, 12.0])
+def test_a_tumour_that_grows_from_the_lung_into_a_liver_is_inside(suv):
+    region, pet = over_a_liver([((-78, 0, -75), 22, suv)])
+    box = holding_avid_tissue(region, pet).box_mm
+    tumour = positions(pet, suv)
+    assert not holds(region.box_mm, tumour)
+    assert holds(box, tumour)
+    assert box[0][2] > -75 - 22 - 20
+
+
+def positions(pet, value):
+    """Return the positions in mm of the voxels that have a value."""
+    voxels = np.argwhere(np.isclose(sitk.GetArrayFromImage(pet), value))[:, ::-1]
+    return np.array(pet.GetOrigin()) + voxels * np.array(pet.GetSpacing())
+
+
 def test_the_box_is_the_same_whatever_the_orientation_of_the_pet():
     ct, drawn = thorax()
     region = region_of(ct, drawn)

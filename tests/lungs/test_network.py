@@ -126,6 +126,22 @@ def test_our_own_weights_are_taken_where_the_official_ones_are_missing_and_that_
     assert "own narrow network" in region.warnings[0]
 
 
+@pytest.mark.parametrize("missing", ["torch", "lungmask"])
+def test_weights_that_nothing_can_run_are_left_where_they_are_not_asked_for(tmp_path, lungs_ct, monkeypatch, missing):
+    """A container without torch carries our weights too."""
+    own = save(window_state(), tmp_path / "lungs_narrow.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for module in ("weights", "finding"):
+        monkeypatch.setattr(f"fdglung.lungs.{module}.OWN_FILE", own)
+    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    region = segment(lungs_ct[0])
+    assert region.method == "classical"
+    (warning,) = region.warnings
+    assert "torch and lungmask, which lungs_narrow.pth needs, are not installed" in warning
+    with pytest.raises(BackendError, match="lungmask"):
+        segment(lungs_ct[0], weights=own)
+
+
 def test_lobes_give_sides(tmp_path, lungs_ct):
     """Of lungmask's lobes 1 and 2 are the left lung's."""
     region = segment(lungs_ct[0], weights=save(window_state(6, labels=(4, 1)), tmp_path / "lobes.pth"))

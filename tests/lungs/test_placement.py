@@ -110,6 +110,51 @@ def test_with_one_lung_there_is_no_mediastinum_to_measure_to():
     assert found.lung_distance_mm == pytest.approx(-20, abs=STEP)
 
 
+CUT_ABOVE = 60
+"""First slice (z) that a CT which cuts these lungs at their upper end does not have: at 70 mm, of lungs up to 100."""
+
+
+def cut_lungs(sides, orientation=None):
+    """Return the lungs in a CT that ends at 70 mm; of the sides that are not cut, those of 40 mm of height less."""
+    lungs = region()
+    array = sitk.GetArrayFromImage(lungs.mask)
+    for side, sign in ((RIGHT, -1), (LEFT, 1)):
+        if side not in sides:
+            array[(axes()[0] > 50) & (sign * axes()[2] > 0)] = 0
+    image = drawn(array[:CUT_ABOVE], orientation)
+    return LungRegion(image, bounding_box_mm(image, 15.0), "drawn")
+
+
+@pytest.mark.parametrize("orientation", [None, "RAS", "LPI", "SAL"])
+def test_a_lung_that_the_ct_cuts_has_no_hilum_and_the_other_one_has(orientation):
+    lungs = cut_lungs({LEFT}, orientation)
+    left, right = placed(ball((60, 10, 20), 8), lungs), placed(ball((-60, 10, 20), 8), lungs)
+    assert (left.side, left.hilum_distance_mm) == (Side.LEFT, None)
+    assert left.lung_distance_mm == pytest.approx(-22, abs=STEP)
+    assert right.side is Side.RIGHT
+    assert right.hilum_distance_mm == pytest.approx(np.hypot(60 - 30, 30 - 20) - 8, abs=8)
+
+
+def test_which_hilum_is_nearer_to_the_mediastinum_is_unknown_where_one_lung_is_cut():
+    x = axes()[2]
+    found = {}
+    for sides in ({LEFT}, set()):
+        lungs = cut_lungs(sides)
+        array = sitk.GetArrayFromImage(lungs.mask)
+        array[np.abs(x[:CUT_ABOVE]) < 26] = 0
+        far = drawn(array)
+        found[len(sides)] = placed(ball((0, 10, 20), 6), LungRegion(far, bounding_box_mm(far, 15.0), "drawn"))
+    assert {one.side for one in found.values()} == {Side.MEDIASTINUM}
+    assert found[1].hilum_distance_mm is None
+    assert found[0].hilum_distance_mm > 0
+
+
+def test_lungs_that_the_pet_cuts_have_no_hilum():
+    voi = ball((60, 10, 20), 8)[:CUT_ABOVE]
+    assert placed(voi, region()).hilum_distance_mm is None
+    assert placed(ball((60, 10, 20), 8), region()).hilum_distance_mm is not None
+
+
 def test_without_lobes_the_lobe_is_unknown():
     lungs = region()
     assert placed(ball((60, 0, 0), 9), LungRegion(lungs.mask, lungs.box_mm, "drawn")).lobe is None
