@@ -65,12 +65,12 @@ def licences_of(name: str, version: str) -> list[dict[str, Any]]:
     found = package.metadata
     if found["Version"] != version:
         return []
-    if expression := found.get("License-Expression"):
-        return [{"expression": expression}]
+    if expressions := found.get_all("License-Expression"):
+        return [{"expression": expressions[0]}]
     classifiers = [one.rsplit(" :: ", 1)[-1] for one in found.get_all("Classifier", []) if one.startswith(_CLASSIFIER)]
     # "OSI Approved" alone names none.
     names = sorted({one for one in classifiers if one != "OSI Approved"})
-    if not names and (stated := _first_line(found.get("License"))) != "UNKNOWN":
+    if not names and (stated := _first_line("".join(found.get_all("License", [])))) != "UNKNOWN":
         names = [stated] if stated else []
     if not names:
         files = [package.read_text(f"licenses/{file}") for file in found.get_all("License-File", [])]
