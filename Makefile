@@ -8,7 +8,7 @@ SEED ?= 0
 COHORT ?= out/cohort
 export MAP_PYTHON ?=
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics map map-context clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics benchmark-map map map-context clean
 
 setup: $(VENV)/ready
 
@@ -67,6 +67,15 @@ map: setup
 
 map-context: setup
 	$(RUN) -m apps.lesion_report.packager context build/map
+
+# Sizes, start-up, time and memory of the package in a clean environment of the image's Python.
+benchmark-map: setup
+	rm -rf build/map-benchmark
+	$(RUN) -m apps.lesion_report.packager context build/map-benchmark/context
+	build/map-tools/bin/python -m venv build/map-benchmark/environment
+	cd / && $(CURDIR)/build/map-benchmark/environment/bin/python -m pip install --quiet \
+		-r $(CURDIR)/build/map-benchmark/context/pip/requirements.txt
+	$(RUN) -m benchmarks.map build/map-benchmark/context build/map-benchmark/environment
 
 benchmark-segmentation: setup
 	$(RUN) -m fdglung phantom $(COHORT) --cohort benchmarks/cohort.yaml --workers 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +19,21 @@ FORMAT_VERSION = 1
 """Counts up when a key changes its meaning."""
 
 
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}\.partial")
+
+
 def clear_status(folder: Path) -> None:
-    """Remove the status that an earlier run left with nothing beside it, so that the folder counts as empty."""
-    if _names(folder) == [STATUS_FILE]:
-        (folder / STATUS_FILE).unlink()
+    """Remove what an earlier run left that wrote no report, so that the folder counts as empty.
+
+    That is a status with nothing beside it, and the unfinished files of a run that was killed while it wrote.
+    """
+    names = _names(folder)
+    unfinished = [name for name in names if _UNFINISHED.fullmatch(name)]
+    if set(names) - {STATUS_FILE, *unfinished}:
+        return
+    for name in unfinished:
+        shutil.rmtree(folder / name)
+    (folder / STATUS_FILE).unlink(missing_ok=True)
 
 
 def write_done(folder: Path) -> None:

@@ -17,7 +17,7 @@ from pydicom.uid import UID, generate_uid
 
 from fdglung import __version__
 from fdglung.errors import InconsistentSeriesError, NoPetError
-from fdglung.findings import to_json
+from fdglung.findings import rounded, to_json
 from fdglung.pipeline import Analysis
 
 MANUFACTURER = "fdglung"
@@ -102,9 +102,10 @@ def pet_headers(analysis: Analysis) -> tuple[Dataset, ...]:
 
 
 def digest(analysis: Analysis) -> str:
-    """Hash of what was found: lesion mask, its geometry, measurements and parameters, and the software's version.
+    """Hash of what was found: lesion mask, its geometry, measurements, parameters, weights, and the software's version.
 
-    Run times and other things that differ between two runs of one version on one study do not enter.
+    Run times, the folders that weights lie in and other things that differ between two runs of one version on one study
+    do not enter; measurements enter as they are written, so that another processor's last bit makes no other report.
 
     Parameters
     ----------
@@ -117,10 +118,11 @@ def digest(analysis: Analysis) -> str:
         64 hexadecimal digits (SHA-256).
 
     """
-    document = json.loads(to_json(analysis.findings))
+    document = json.loads(to_json(analysis.findings), parse_float=lambda digits: rounded(float(digits)))
     provenance = document.pop("provenance")
-    document["parameters"] = provenance.get("parameters")
-    document["model"] = provenance.get("model")
+    document["parameters"] = {**(provenance.get("parameters") or {}), "checkpoints": None}
+    document["weights"] = [network["sha256"] for network in (provenance.get("lesions") or {}).get("networks") or ()]
+    document["lung weights"] = (provenance.get("lungs") or {}).get("weights_sha256")
     image = analysis.lesions
     geometry = (image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection())
     sha = hashlib.sha256()

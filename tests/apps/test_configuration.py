@@ -12,6 +12,9 @@ from apps.lesion_report.configuration import (
 )
 from fdglung.errors import CheckpointError, LungWeightsError, ModelFileError, ParameterError
 from fdglung.pipeline import Settings
+from fdglung.segmentation import SegmentationSettings
+
+NETWORK = CONFIGURATION.with_name("network.yaml")
 
 
 def written(tmp_path, content):
@@ -29,6 +32,10 @@ def test_the_application_s_own_file_names_every_key():
     content = yaml.safe_load(CONFIGURATION.read_text())
     for name, section in vars(Configuration()).items():
         assert set(content[name]) == set(vars(section)), name
+
+
+def test_the_file_of_the_network_asks_for_it_and_for_nothing_else():
+    assert read_configuration(NETWORK) == Configuration(segmentation=SegmentationSettings(method="network"))
 
 
 @pytest.mark.parametrize(

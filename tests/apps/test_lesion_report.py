@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,10 +12,15 @@ import tomllib
 import highdicom as hd
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from pydicom import dcmread
 
+from apps.lesion_report.packager.models import sha256
 from fdglung import cli
 from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax, write_dicom
+
+OBJECTS = ("lesions.seg.dcm", "measurements.sr.dcm", "report.dcm")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,11 @@ def lesion_masks(folder):
     return np.asarray(volume.array), volume.affine
 
 
+def uids(folder):
+    objects = [dcmread(folder / name) for name in OBJECTS]
+    return [(one.SOPInstanceUID, one.SeriesInstanceUID) for one in objects]
+
+
 def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_path):
     assert cli.main(["analyze", str(study), str(tmp_path / "cli")]) == 0
     ended = run_app(study, tmp_path / "app")
@@ -52,10 +63,41 @@ def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_p
     assert rows_cli == rows_app
     found_cli, found_app = (json.loads((tmp_path / face / "findings.json").read_text()) for face in ("cli", "app"))
     assert found_cli == found_app
+    assert uids(tmp_path / "cli") == uids(tmp_path / "app")
     names_cli, names_app = ({path.name for path in (tmp_path / face).iterdir()} for face in ("cli", "app"))
     assert names_app == names_cli | {"status.json"}
     status = json.loads((tmp_path / "app" / "status.json").read_text())
     assert (status["status"], status["exit_code"], set(status["files"])) == ("done", 0, names_cli)
+
+
+def test_command_and_application_find_the_same_lesions_by_the_network_that_ships(study, tmp_path):
+    (tmp_path / "models" / "lesions").mkdir(parents=True)
+    shutil.copyfile(ROOT / "bundle" / "models" / "model.onnx", tmp_path / "models" / "lesions" / "model.onnx")
+    assert cli.main(["analyze", str(study), str(tmp_path / "cli"), "--method", "network"]) == 0
+    network = {"HOLOSCAN_CONFIG_PATH": str(ROOT / "apps" / "lesion_report" / "network.yaml")}
+    ended = run_app(study, tmp_path / "app", HOLOSCAN_MODEL_PATH=str(tmp_path / "models"), **network)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    (by_cli, _), (by_app, _) = (lesion_masks(tmp_path / face) for face in ("cli", "app"))
+    assert by_cli.max() >= 1
+    assert (by_cli == by_app).all()
+    (used,) = json.loads((tmp_path / "app" / "findings.json").read_text())["provenance"]["lesions"]["networks"]
+    assert (used["file"], used["sha256"]) == ("model.onnx", sha256(ROOT / "bundle" / "models" / "model.onnx"))
+    assert uids(tmp_path / "cli") == uids(tmp_path / "app")
+
+
+def test_a_retry_gives_the_same_objects_whatever_its_files_are_called_and_however_many_threads_it_has(study, tmp_path):
+    again = tmp_path / "again"
+    again.mkdir()
+    for number, path in enumerate(sorted(study.rglob("*.dcm"), reverse=True)):
+        shutil.copyfile(path, again / f"{number:06d}")
+    assert cli.main(["analyze", str(study), str(tmp_path / "one")]) == 0
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        assert cli.main(["analyze", str(again), str(tmp_path / "two")]) == 0
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    assert uids(tmp_path / "one") == uids(tmp_path / "two")
 
 
 def test_a_study_that_cannot_be_used_ends_with_its_reason_in_status_json_and_no_other_output(tmp_path):

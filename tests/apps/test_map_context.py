@@ -21,7 +21,11 @@ from apps.lesion_report.packager.build_tools import BuildError, find_python, mak
 from apps.lesion_report.packager.models import sha256
 from apps.lesion_report.packager.wheels import build_own, build_source_only
 from fdglung import cli
+from fdglung.pipeline import analyze
+from fdglung.radiomics import extract
+from fdglung.study import load
 from tests.cases import ROOT
+from tests.classification.study_model import SETTINGS, write_model, write_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -33,6 +37,7 @@ IMAGE = """
 set -e
 mount -t tmpfs none /opt && mkdir /opt/holoscan && cp -r "$1/app" "$1/docs" /opt/holoscan/
 [ ! -d "$1/models" ] || cp -r "$1/models" /opt/holoscan/models
+[ -z "$CLASSIFIERS" ] || cp -r "$CLASSIFIERS" /opt/holoscan/models/classifiers
 mount -t tmpfs none /var && mkdir -p /var/holoscan/input /var/holoscan/output /var/run/holoscan/export
 cp "$1/tools" /var/holoscan/tools && cp "$1/app.config" /var/holoscan/app.yaml
 mount --bind "$2" /var/holoscan/input
@@ -78,14 +83,14 @@ def study(tmp_path_factory):
     return out / "cohort" / "study_0001" / "dicom"
 
 
-def run_image(context, python, study, out, *command, exported=None):
-    """Run the entry script with the image's own variables; return the process that ended."""
+def run_image(context, python, study, out, *command, exported=None, **changed):
+    """Run the entry script with the image's own variables and those that are changed; return the process that ended."""
     out.mkdir(exist_ok=True)
     exported = exported or out.parent
     variables = dict(re.findall(r"^ENV (HOLOSCAN_\w+)=(\S+)$", (context / "Dockerfile").read_text(), flags=re.M))
     assert variables["HOLOSCAN_APPLICATION"] == "/opt/holoscan/app"
     variables |= {f"HOLOSCAN_{name.upper()}_MANIFEST_PATH": f"{context}/map/{name}.json" for name in ("app", "pkg")}
-    variables |= {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(out.parent), "LC_ALL": "C.UTF-8"}
+    variables |= {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(out.parent), "LC_ALL": "C.UTF-8", **changed}
     arguments = [str(part) for part in (context, study, out, exported)]
     return subprocess.run(
         ["unshare", "-rmn", "bash", "-c", IMAGE, "bash", *arguments, *command],
@@ -124,6 +129,37 @@ def test_the_image_finds_the_lesions_of_the_command(by_image, study, tmp_path):
         "status.json"
     }
     assert json.loads((by_image / "status.json").read_text())["status"] == "done"
+
+
+def test_the_image_finds_lesions_by_the_network_that_it_carries(context, python, study, tmp_path):
+    network = {"HOLOSCAN_CONFIG_PATH": "/opt/holoscan/app/network.yaml"}
+    ended = run_image(context, python, study, tmp_path / "image", **network)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert cli.main(["analyze", str(study), str(tmp_path / "cli"), "--method", "network"]) == 0
+    (mask, _), (expected, _) = lesion_mask(tmp_path / "image"), lesion_mask(tmp_path / "cli")
+    assert expected.max() >= 1
+    assert (mask == expected).all()
+    (used,) = json.loads((tmp_path / "image" / "findings.json").read_text())["provenance"]["lesions"]["networks"]
+    assert used == {
+        "file": "model.onnx",
+        "sha256": sha256(context / "models/lesions/model.onnx"),
+        "backend": "openvino",
+    }
+
+
+def test_the_image_applies_a_classifier_of_one_s_own(context, python, tmp_path):
+    study = write_study(tmp_path / "dicom")
+    analysis = analyze(load(study))
+    uids = {lesion.label: lesion.tracking_uid for lesion in analysis.findings.lesions}
+    features = extract(analysis.study, analysis.lesions, SETTINGS, tracking_uids=uids, workers=1)
+    (tmp_path / "classifiers").mkdir()
+    write_model(tmp_path / "classifiers" / "model.skops", features)
+    (tmp_path / "app.yaml").write_text("classification: {model: model.skops}\n")
+    paths = {"CLASSIFIERS": f"{tmp_path}/classifiers", "HOLOSCAN_CONFIG_PATH": f"{tmp_path}/app.yaml"}
+    ended = run_image(context, python, study, tmp_path / "out", **paths)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    rows = list(csv.DictReader((tmp_path / "out" / "lesions.csv").open()))
+    assert [row["class"] for row in rows] == ["hottest", "hot", "cool"]
 
 
 def test_the_image_has_neither_torch_nor_anything_but_its_requirements(python, by_image):
@@ -171,6 +207,7 @@ def test_the_sbom_names_every_requirement_and_wheels_and_weights_have_their_chec
     components = json.loads((context / "docs" / "sbom.cdx.json").read_text())["components"]
     lines = (context / "pip" / "requirements.txt").read_text().splitlines()
     assert {f"{one['name']}=={one['version']}" for one in components} == {line for line in lines if "==" in line}
+    assert [one["name"] for one in components if not one.get("licenses")] == []
     checksums = json.loads((context / "docs" / "checksums.json").read_text())
     carried = [*(context / "pip" / "packages").iterdir(), *(context / "models").rglob("*.onnx")]
     assert "model.onnx" in checksums

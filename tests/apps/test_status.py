@@ -5,7 +5,9 @@ import json
 import pytest
 
 from apps.lesion_report.status import clear_status, write_done, write_failed
+from fdglung import files
 from fdglung.errors import MissingSliceError, OutputExistsError
+from fdglung.files import check_free, written_together
 
 ERROR = MissingSliceError("a gap", series="PT series 4", attribute="ImagePositionPatient", remedy="Send it again")
 
@@ -55,3 +57,28 @@ def test_only_a_status_with_nothing_beside_it_is_cleared(tmp_path, beside, left)
     clear_status(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == left
     clear_status(tmp_path / "nowhere")
+
+
+def test_what_a_run_that_was_killed_while_it_wrote_left_does_not_hinder_the_next(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    # As in a container, where the output is a mount point, so that the unfinished files lie in it.
+    monkeypatch.setattr(files, "_is_fixed", lambda target: True)
+    with pytest.raises(ZeroDivisionError), written_together(out) as temporary:  # noqa: PT012
+        (temporary / "lesions.seg.dcm").touch()
+        monkeypatch.setattr(files.shutil, "rmtree", lambda *arguments, **options: None)
+        raise ZeroDivisionError
+    monkeypatch.undo()
+    assert [path.parent for path in tmp_path.rglob("lesions.seg.dcm")] == [out / temporary.name]
+    with pytest.raises(OutputExistsError):
+        check_free(out)
+    clear_status(out)
+    check_free(out)
+
+
+def test_unfinished_files_beside_others_are_left_alone(tmp_path):
+    unfinished = tmp_path / f".out.{'a' * 32}.partial"
+    unfinished.mkdir()
+    (tmp_path / "letter.txt").touch()
+    clear_status(tmp_path)
+    assert unfinished.is_dir()

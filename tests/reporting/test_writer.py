@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -17,6 +18,7 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.errors import NoPetError, OutputExistsError, OutputWriteError
 from fdglung.findings import from_json
 from fdglung.reporting import check, write_report
+from fdglung.reporting.dicom_common import stable_uid
 from tests.reporting.studies import ORIENTATIONS, analysis, classified, save_pet
 
 OBJECTS = ("lesions.seg.dcm", "measurements.sr.dcm", "report.dcm")
@@ -276,6 +278,26 @@ def test_parameters_change_the_uids_and_run_times_do_not(tmp_path):
         files = write_report(dataclasses.replace(made, findings=findings), tmp_path / str(len(uids)))
         uids.append(dcmread(files["lesions.seg.dcm"]).SOPInstanceUID)
     assert uids[0] == uids[1] != uids[2]
+
+
+def test_weights_change_the_uids_and_their_folder_and_the_last_bit_of_a_measurement_do_not():
+    made = analysis(1)
+
+    def uid(lesion=made.findings.lesions[0], *, folder="a", sha256="0", lungs="0"):
+        provenance = {
+            "parameters": {"method": "network", "checkpoints": [f"/{folder}/model.onnx"]},
+            "lesions": {"networks": [{"file": "model.onnx", "sha256": sha256}]},
+            "lungs": {"weights_sha256": lungs},
+        }
+        findings = dataclasses.replace(made.findings, provenance=provenance, lesions=(lesion,))
+        return stable_uid(dataclasses.replace(made, findings=findings), "SEG instance")
+
+    lesion = made.findings.lesions[0]
+    nearly = dataclasses.replace(lesion, suv_mean=np.nextafter(lesion.suv_mean, 99.0))
+    assert nearly.suv_mean != lesion.suv_mean
+    assert uid() == uid(folder="b") == uid(nearly)
+    other = dataclasses.replace(lesion, suv_mean=1.001 * lesion.suv_mean)
+    assert len({uid(), uid(sha256="1"), uid(lungs="1"), uid(other)}) == 4
 
 
 @pytest.mark.parametrize("fails", ["lesions.seg.dcm", "measurements.sr.dcm", "report.dcm"])

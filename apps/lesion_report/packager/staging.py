@@ -10,6 +10,7 @@ from pathlib import Path
 import fdglung
 from apps.lesion_report.packager.build_tools import make_tools, run
 from apps.lesion_report.packager.builder import PACKAGES
+from apps.lesion_report.packager.licences import add_licences
 from apps.lesion_report.packager.models import find_weights, sha256, stage_models
 from apps.lesion_report.packager.wheels import SOURCE_ONLY, build_own, build_source_only
 
@@ -25,12 +26,22 @@ SBOM = "sbom.cdx.json"
 TIMEOUT_SECONDS = 1800
 """After which a host may end a run."""
 
+_VALIDATE = """
+import json, sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+text = open(sys.argv[1], encoding="utf-8").read()
+sys.exit(JsonStrictValidator(SchemaVersion.from_version(json.loads(text)["specVersion"])).validate_str(text))
+"""
+
 _DOCUMENTS = {
     "LICENSE": "LICENSE",
     "README.md": "README.md",
     "docs/operators.md": "operators.md",
     "docs/analyze.md": "analyze.md",
     "docs/lesions.md": "lesions.md",
+    "docs/conformance.md": "conformance.md",
+    "docs/integration.md": "integration.md",
     "bundle/LICENSE": "models/LICENSE",
     "bundle/docs/README.md": "models/model_card.md",
     "bundle/docs/data_license.txt": "models/data_license.txt",
@@ -88,10 +99,13 @@ def stage(folder: Path, *, tools: Path, weights: Path = ROOT / "bundle" / "model
     documents = _documents(folder / "docs")
     sbom = ["--output-reproducible", "--output-format", "JSON", "--output-file", str(documents / SBOM)]
     run([python, "-m", "cyclonedx_py", "requirements", *sbom, application / "requirements.txt"])
+    unlicensed = add_licences(documents / SBOM)
+    run([python, "-c", _VALIDATE, documents / SBOM])
     carried = [*packages.iterdir(), *found.carried]
     checksums = {path.name: sha256(path) for path in sorted(carried, key=lambda path: path.name)}
     (documents / "checksums.json").write_text(json.dumps(checksums, indent=2) + "\n", encoding="utf-8")
-    return Staged(application, packages, documents, models, found.notes)
+    notes = [f"The bill of materials states no licence of {', '.join(unlicensed)}."] if unlicensed else []
+    return Staged(application, packages, documents, models, (*found.notes, *notes))
 
 
 def packager_arguments(staged: Staged, *, tag: str) -> list[str]:
@@ -111,7 +125,7 @@ def requirements(pins: str) -> str:
 
 def _application(folder: Path) -> Path:
     source = Path(__file__).resolve().parents[1]
-    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("packager", "__pycache__"))
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("packager", "integration", "__pycache__"))
     path = folder / "requirements.txt"
     path.write_text(requirements(path.read_text(encoding="utf-8")), encoding="utf-8")
     return folder
