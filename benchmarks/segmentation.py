@@ -7,7 +7,8 @@ an SUV of 2.5 or more with what of the outline has (avid).
 
 `python -m benchmarks.segmentation phantoms COHORT` takes the internal and external test sets of a synthetic cohort
 (`fdglung phantom COHORT --format nifti`). Avid lesions are those whose SUVmax in the image is 2.5 or more. A finding
-is false where it touches no lesion at all, avid or not, and is not set apart as brown fat. Dice is of a study's avid
+is what has a probability of 0.05 or more on 0.2 ml or more and is not set apart as brown fat; its score is its highest
+probability. It is false where it touches no lesion at all, avid or not. Dice is of a study's avid
 lesions; findings that touch other lesions only are left out of it.
 
 `python -m benchmarks.segmentation study FOLDER` outlines the lesions of a DICOM study and tells where they lie.
@@ -55,8 +56,8 @@ from fdglung.segmentation_network import NetworkResult, lesions_of, predict, wit
 MODELS = Path(__file__).parents[1] / "bundle" / "models"
 AVID_SUV = 2.5
 FOLDS = 4
-LOWEST_PROBABILITY = 0.1
-"""Findings are kept from here on for the curve of detection against false ones."""
+LOWEST_PROBABILITY, SMALLEST_ML = 0.05, 0.2
+"""Findings are kept from here on for the curve of detection against false ones; chosen on the validation studies."""
 
 
 def main() -> int:
@@ -169,7 +170,7 @@ def _phantom(
     truth = sitk.GetArrayFromImage(reference)
     suv = sitk.GetArrayViewFromImage(pet)
     avid = np.isin(truth, [label for label in np.unique(truth[truth > 0]) if suv[truth == label].max() >= AVID_SUV])
-    loose = SegmentationSettings(probability=LOWEST_PROBABILITY, min_volume_ml=0.0)
+    loose = SegmentationSettings(probability=LOWEST_PROBABILITY, min_volume_ml=SMALLEST_ML)
     name = Path(entry["pet"]).parent.name
     files = {key: folder / f"{name}_{key}.nii.gz" for key in ("reference", "prediction", "scores", "pet")}
     write_nifti_image(reference, files["reference"])

@@ -41,6 +41,16 @@ def add_weights(commands: Any) -> None:
     expand.add_argument("out", type=Path, metavar="OUT", help="file to write (.pth)")
     expand.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     expand.set_defaults(run=_expand)
+    onnx = actions.add_parser(
+        "onnx",
+        help="write weights as an ONNX file, which needs neither torch nor lungmask",
+        description=f"Write a state dict of lungmask's network as ONNX, for OpenVINO or ONNX Runtime. "
+        f"{RESEARCH_NOTICE}",
+    )
+    onnx.add_argument("weights", type=Path, metavar="WEIGHTS", help="weights of any width, in lungmask's format")
+    onnx.add_argument("out", type=Path, metavar="OUT", help="file to write (.onnx)")
+    onnx.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    onnx.set_defaults(run=_onnx)
 
 
 def _fetch(options: argparse.Namespace) -> dict[str, object]:
@@ -66,11 +76,20 @@ def _expand(options: argparse.Namespace) -> dict[str, object]:
 
     from fdglung.files import write_files
     from fdglung.lungs.unet import expanded
-    from fdglung.lungs.weights import read_weights
+    from fdglung.lungs.weights import read_state_dict
 
     buffer = io.BytesIO()
-    torch.save(expanded(read_weights(options.narrow).state), buffer)
+    torch.save(expanded(read_state_dict(options.narrow)), buffer)
     write_files({options.out: buffer.getvalue()})
+    if not options.json:
+        print(options.out)
+    return {"file": str(options.out)}
+
+
+def _onnx(options: argparse.Namespace) -> dict[str, object]:
+    from fdglung.lungs.inference import write_onnx
+
+    write_onnx(options.weights, options.out)
     if not options.json:
         print(options.out)
     return {"file": str(options.out)}

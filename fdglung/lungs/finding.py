@@ -15,7 +15,7 @@ from fdglung.lungs.extension import box_with_missing_lung
 from fdglung.lungs.labels import LOBES_CLASSES, sides_of_lobes
 from fdglung.lungs.plausibility import Plausibility, check
 from fdglung.lungs.region import LungRegion
-from fdglung.lungs.weights import OWN_FILE, default_weights, read_weights, software_is_there
+from fdglung.lungs.weights import OWN_FILE, default_weights, missing_software, read_weights
 from fdglung.network.backends import Backend
 
 _NO_WEIGHTS = (
@@ -23,7 +23,7 @@ _NO_WEIGHTS = (
     "consolidated or collapsed lung may be missing from the lung mask."
 )
 _NO_SOFTWARE = (
-    "The lungs were segmented by the classical method, because torch and lungmask, which {name} needs, are not "
+    "The lungs were segmented by the classical method, because {software}, which {name} needs, are not "
     "installed; consolidated or collapsed lung may be missing from the lung mask."
 )
 _OWN_WEIGHTS = (
@@ -57,9 +57,9 @@ def segment(
     ct
         Hounsfield units, any orientation. Values stored 0 to 4095 are found out and corrected, which a warning says.
     weights
-        State dict of lungmask's network of any width, with sides (R231) or lobes (LTRCLobes). None takes R231 from
+        Weights of lungmask's network of any width, with sides (R231) or lobes (LTRCLobes). None takes R231 from
         lungmask's own cache if it is there, else fdglung's own network if it is installed, and the classical
-        segmentation otherwise, or where torch or lungmask is not installed; nothing is fetched.
+        segmentation otherwise, or where what runs it is not installed; nothing is fetched.
     margin_mm
         Added to the lungs' bounding box on all six sides, in mm.
     backend
@@ -90,8 +90,8 @@ def segment(
     ct, notes = on_hounsfield_scale(ct)
     warnings = list(notes)
     path = weights or default_weights()
-    if weights is None and path is not None and not software_is_there():
-        warnings.append(_NO_SOFTWARE.format(name=path.name))
+    if weights is None and path is not None and (software := missing_software(path)):
+        warnings.append(_NO_SOFTWARE.format(software=software, name=path.name))
         found = _classically(ct, tell)
     elif path is None:
         warnings.append(_NO_WEIGHTS)

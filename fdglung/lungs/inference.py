@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fdglung.errors import BackendError, ParameterError
 from fdglung.files import cache_folder, write_files
-from fdglung.lungs.unet import build
-from fdglung.lungs.weights import LungWeights
+from fdglung.lungs.weights import ONNX_KEY, LungWeights, read_weights, unfit
 from fdglung.network.backends import (
     Backend,
     check_backend,
+    cpu_backend,
     fastest_backend,
     missing_software_said,
     open_onnxruntime,
@@ -69,11 +71,20 @@ def open_network(weights: LungWeights, backend: Backend = "auto") -> SliceNetwor
     ParameterError
         There is no such backend.
     BackendError
-        What the backend needs is not installed.
+        What the backend needs is not installed, or it does not run such a file.
 
     """
     check_backend(backend)
-    chosen = fastest_backend(must_export=True) if backend == "auto" else backend
+    is_onnx = weights.state is None
+    chosen: str = backend
+    if backend == "auto":
+        chosen = cpu_backend() if is_onnx else fastest_backend(must_export=True)
+    if is_onnx and chosen == "torch":
+        raise BackendError(
+            f"torch does not run {weights.path.name}",
+            attribute="backend",
+            remedy="Take the .pth file beside it, or another backend",
+        )
     with missing_software_said(chosen):
         if chosen == "torch":
             return SliceNetwork(weights, chosen, _torch(weights))
@@ -95,7 +106,41 @@ def _torch(weights: LungWeights) -> Callable[[Slices], Slices]:
     return scores
 
 
+def write_onnx(source: Path | str, path: Path) -> None:
+    """Write a state dict as an ONNX file in single precision, which runs without torch and lungmask.
+
+    Parameters
+    ----------
+    source
+        State dict of lungmask's network, of any width.
+    path
+        What to write, in one piece.
+
+    Raises
+    ------
+    LungWeightsError, BackendError
+        `source` is no such file; torch, lungmask or onnx is not installed.
+    ParameterError
+        `path` does not end in .onnx.
+
+    """
+    if path.suffix != ".onnx":
+        raise ParameterError(f"{path.name} does not end in .onnx", attribute="out", remedy="Name an .onnx file")
+    weights = read_weights(source)
+    if weights.state is None:
+        raise unfit(weights.path, "ONNX already")
+    with missing_software_said("onnx"):
+        import onnx
+
+    model = onnx.load_model_from_string(_onnx_bytes(weights))
+    stated = json.dumps({"width": weights.width, "classes": weights.classes})
+    onnx.helper.set_model_props(model, {ONNX_KEY: stated})
+    write_files({path: model.SerializeToString(deterministic=True)})
+
+
 def _as_onnx(weights: LungWeights) -> Path:
+    if weights.state is None:
+        return weights.path
     path = cache_folder() / f"{weights.sha256}.onnx"
     if not path.is_file():
         write_files({path: _onnx_bytes(weights)})
@@ -127,6 +172,9 @@ def _without_softmax(weights: LungWeights) -> Any:
     """Build the network as it is run: a softmax changes nothing in which score is the highest."""
     import torch
 
+    from fdglung.lungs.unet import build
+
+    assert weights.state is not None
     network = build(weights.width, weights.classes)
     network.load_state_dict(weights.state)
     network.softmax = torch.nn.Identity()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 from dataclasses import dataclass, field
@@ -23,8 +24,14 @@ PUBLISHED = {
 R231_FILE = PUBLISHED["R231"]
 """Name of lungmask's R231 weights in the cache of torch.hub, where lungmask itself puts them."""
 
-OWN_FILE = Path(__file__).parent / "models" / "lungs_narrow.pth"
-"""Where the narrow network that comes with fdglung lies, in lungmask's format."""
+OWN_FILE = Path(__file__).parent / "models" / "lungs_narrow.onnx"
+"""Where the narrow network that comes with fdglung lies; beside it, as ``.pth``, in lungmask's format."""
+
+OWN_LOBES_FILE = OWN_FILE.with_name("lobes_narrow.onnx")
+"""The same for five lobes, which is taken only where it is named."""
+
+ONNX_KEY = "fdglung lungs"
+"""Metadata of an ONNX file that says the width and the classes."""
 
 PUBLISHED_WIDTH = 64
 """Channels of the first layer of the network that lungmask builds."""
@@ -32,7 +39,7 @@ PUBLISHED_WIDTH = 64
 
 @dataclass(frozen=True)
 class LungWeights:
-    """A state dict of lungmask's network, of any width.
+    """Weights of lungmask's network, of any width.
 
     Attributes
     ----------
@@ -45,7 +52,7 @@ class LungWeights:
     classes
         3 for background, right and left lung; 6 for background and five lobes.
     state
-        Tensors by name, as torch has them.
+        Tensors by name, as torch has them; None for an ONNX file, which runs as it is.
 
     """
 
@@ -53,7 +60,7 @@ class LungWeights:
     sha256: str
     width: int
     classes: int
-    state: dict[str, Any] = field(repr=False)
+    state: dict[str, Any] | None = field(repr=False)
 
 
 def cache_folder() -> Path:
@@ -73,29 +80,63 @@ def default_weights() -> Path | None:
     return cached_weights() or (OWN_FILE if OWN_FILE.is_file() else None)
 
 
-def software_is_there() -> bool:
-    """Return whether what any weights need, torch and lungmask, is installed; neither is imported."""
-    return all(find_spec(name) is not None for name in ("torch", "lungmask"))
+def missing_software(path: Path) -> str:
+    """Return what weights need that is not installed, as ``torch and lungmask``; empty where nothing is missing.
+
+    Nothing is imported.
+    """
+    there = {name: find_spec(name) is not None for name in ("torch", "lungmask", "onnx", "openvino", "onnxruntime")}
+    if path.suffix != ".onnx":
+        return "" if there["torch"] and there["lungmask"] else "torch and lungmask"
+    runs = there["openvino"] or there["onnxruntime"]
+    return "" if there["onnx"] and runs else "onnx and OpenVINO or ONNX Runtime"
 
 
 def read_weights(path: Path | str) -> LungWeights:
-    """Read a state dict of lungmask's network; nothing in the file is run.
+    """Read weights of lungmask's network; nothing in the file is run.
+
+    Parameters
+    ----------
+    path
+        A state dict as torch saves it, or what `fdglung.lungs.inference.write_onnx` wrote (``.onnx``).
 
     Raises
     ------
     LungWeightsError
         It is not there, is broken, or is of another network.
     BackendError
-        torch or lungmask is not installed.
+        What reads and runs it is not installed.
 
     """
     path = Path(path)
-    if not software_is_there():
+    if missing := missing_software(path):
         raise BackendError(
-            f"torch and lungmask are needed to read {path.name}",
+            f"{missing} are needed to read {path.name}",
             attribute="lung weights",
-            remedy="Install fdglung[lungmask]",
+            remedy=f"Install fdglung[{'network' if path.suffix == '.onnx' else 'lungmask'}]",
         )
+    width, classes, state = (_read_onnx if path.suffix == ".onnx" else _read_state)(path)
+    if classes not in (SIDES_CLASSES, LOBES_CLASSES):
+        raise unfit(path, f"{classes} outputs")
+    return LungWeights(path, sha256_of(path), width, classes, state)
+
+
+def read_state_dict(path: Path | str) -> dict[str, Any]:
+    """Read tensors by name, as `read_weights` does.
+
+    Raises
+    ------
+    LungWeightsError, BackendError
+        As `read_weights`; an ONNX file has no state dict.
+
+    """
+    weights = read_weights(path)
+    if weights.state is None:
+        raise unfit(weights.path, "ONNX has no state dict")
+    return weights.state
+
+
+def _read_state(path: Path) -> tuple[int, int, dict[str, Any]]:
     import torch
 
     from fdglung.lungs.unet import build
@@ -108,10 +149,21 @@ def read_weights(path: Path | str) -> LungWeights:
         *(OSError, RuntimeError, EOFError, ValueError, AttributeError, KeyError, IndexError, TypeError),
         pickle.UnpicklingError,
     ) as error:
-        raise _unfit(path, type(error).__name__) from error
-    if classes not in (SIDES_CLASSES, LOBES_CLASSES):
-        raise _unfit(path, f"{classes} outputs")
-    return LungWeights(path, sha256_of(path), width, classes, state)
+        raise unfit(path, type(error).__name__) from error
+    return width, classes, state
+
+
+def _read_onnx(path: Path) -> tuple[int, int, None]:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+        (text,) = (entry.value for entry in model.metadata_props if entry.key == ONNX_KEY)
+        stated = json.loads(text)
+        return int(stated["width"]), int(stated["classes"]), None
+    except (DecodeError, OSError, ValueError, KeyError, TypeError) as error:
+        raise unfit(path, type(error).__name__) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -120,9 +172,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _unfit(path: Path, reason: str) -> LungWeightsError:
+def unfit(path: Path, reason: str) -> LungWeightsError:
+    """Return the error of a file that holds no weights of lungmask's network, or not the kind that is needed."""
     return LungWeightsError(
-        f"{path.name} is no state dict of lungmask's network ({reason})",
+        f"{path.name} holds no weights of lungmask's network ({reason})",
         attribute="lung weights",
         remedy=f"Give lungmask's own file, such as {R231_FILE}",
     )

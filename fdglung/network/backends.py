@@ -112,10 +112,13 @@ def fastest_backend(*, must_export: bool) -> str:
     if _has_gpu():
         return "torch"
     if not must_export or importlib.util.find_spec("onnx"):
-        for name in ("openvino", "onnxruntime"):
-            if importlib.util.find_spec(name):
-                return name
+        return cpu_backend()
     return "torch"
+
+
+def cpu_backend() -> str:
+    """Return the fastest backend for an ONNX file on a CPU; ``torch`` where there is none."""
+    return next((name for name in ("openvino", "onnxruntime") if importlib.util.find_spec(name)), "torch")
 
 
 def probabilities(logits: NDArray[np.float32], axis: int = 0) -> NDArray[np.float32]:

@@ -8,14 +8,16 @@ import SimpleITK as sitk
 import torch
 from lungmask import LMInferer
 
+from fdglung.cli import main
 from fdglung.errors import BackendError, LungWeightsError, ParameterError
 from fdglung.lungs import segment
-from fdglung.lungs.inference import BATCH, open_network
+from fdglung.lungs.inference import BATCH, open_network, write_onnx
 from fdglung.lungs.network import segment_by_network
 from fdglung.lungs.unet import build, expanded
 from fdglung.lungs.weights import read_weights
 from tests.ellipsoids import thorax
 from tests.lungs.networks import random_state, save, window_state, with_windows
+from tests.network.networks import write_threshold_network
 
 CPU_BACKENDS = ["torch", "onnxruntime", "openvino"]
 
@@ -140,6 +142,44 @@ def test_weights_that_nothing_can_run_are_left_where_they_are_not_asked_for(tmp_
     assert "torch and lungmask, which lungs_narrow.pth needs, are not installed" in warning
     with pytest.raises(BackendError, match="lungmask"):
         segment(lungs_ct[0], weights=own)
+
+
+@pytest.mark.parametrize("classes", [3, 6])
+def test_an_onnx_file_has_the_labels_of_its_weights_without_torch_and_lungmask(
+    tmp_path, lungs_ct, monkeypatch, classes
+):
+    labels = (1, 2) if classes == 3 else (4, 1)
+    path = save(window_state(classes, labels=labels), tmp_path / "narrow.pth")
+    expected = segment(lungs_ct[0], weights=path, backend="torch")
+    onnx = tmp_path / "narrow.onnx"
+    assert main(["weights", "onnx", str(path), str(onnx), "--json"]) == 0
+    read = read_weights(onnx)
+    assert (read.width, read.classes) == (8, classes)
+    with pytest.raises(BackendError, match=r"narrow\.onnx"):
+        open_network(read, "torch")
+    for missing in ("torch", "lungmask"):
+        monkeypatch.setitem(__import__("sys").modules, missing, None)
+    for backend in ("auto", "onnxruntime", "openvino"):
+        region = segment(lungs_ct[0], weights=onnx, backend=backend)
+        assert region.method == "lungmask narrow.onnx"
+        assert (sitk.GetArrayFromImage(region.mask) == sitk.GetArrayFromImage(expected.mask)).all()
+        assert (region.lobes is None) == (classes == 3)
+
+
+def test_what_cannot_become_onnx_or_is_other_onnx_is_refused_by_name(tmp_path):
+    path = save(window_state(), tmp_path / "narrow.pth")
+    with pytest.raises(ParameterError, match=r"narrow\.bin"):
+        write_onnx(path, tmp_path / "narrow.bin")
+    write_onnx(path, tmp_path / "narrow.onnx")
+    with pytest.raises(LungWeightsError, match=r"narrow\.onnx"):
+        write_onnx(tmp_path / "narrow.onnx", tmp_path / "again.onnx")
+    assert not (tmp_path / "again.onnx").exists()
+    (tmp_path / "broken.onnx").write_bytes((tmp_path / "narrow.onnx").read_bytes()[:5000])
+    with pytest.raises(LungWeightsError, match=r"broken\.onnx"):
+        read_weights(tmp_path / "broken.onnx")
+    other = write_threshold_network(tmp_path / "lesions.onnx")
+    with pytest.raises(LungWeightsError, match=r"lesions\.onnx"):
+        read_weights(other)
 
 
 def test_lobes_give_sides(tmp_path, lungs_ct):
