@@ -62,6 +62,7 @@ def add_train_lungs(commands: Any) -> None:
         train.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
     train.add_argument("--bfloat16", action="store_true", default=None, help="convolutions in bfloat16")
     train.add_argument("--threads", type=int, metavar="N", help="of the processor (default: all)")
+    train.add_argument("--pretrained", type=Path, metavar="FILE", help="weights that a new run begins with")
     train.add_argument("--until", type=int, metavar="STEP", help="end for now after this step")
     train.set_defaults(run=_train)
     for action in (mask, slices, train):
@@ -108,7 +109,9 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
         settings = dataclasses.replace(TrainingSettings(), **given)
         if options.threads:
             torch.set_num_threads(options.threads)
-        best = train(options.slices, options.out, settings, until=options.until, progress=tell)
+        best = train(
+            options.slices, options.out, settings, pretrained=options.pretrained, until=options.until, progress=tell
+        )
         last = json.loads((options.out / LOG).read_text(encoding="utf-8").splitlines()[-1])
     if not options.json:
         if last["validated_on"] == TRAIN:

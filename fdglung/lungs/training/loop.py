@@ -12,13 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, ParameterError
+from fdglung.errors import (
+    CheckpointError,
+    DataListError,
+    DivergedTrainingError,
+    LungWeightsError,
+    ParameterError,
+)
 from fdglung.files import write_files
 from fdglung.lungs.labels import LOBES_CLASSES, SIDES_CLASSES
 from fdglung.lungs.training.augmentation import SliceAugmentation
 from fdglung.lungs.training.data import SliceData
 from fdglung.lungs.training.slices import TRAIN, VALIDATION
 from fdglung.lungs.unet import build
+from fdglung.lungs.weights import read_weights
 
 LAST, BEST, LOG = "last.pt", "lungs_narrow.pth", "log.jsonl"
 """Files of a run: all that taking it up needs, the state dict of the best validation, and a line a validation."""
@@ -91,6 +98,7 @@ def train(
     out: Path | str,
     settings: TrainingSettings,
     *,
+    pretrained: Path | None = None,
     until: int | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Path:
@@ -105,6 +113,8 @@ def train(
         Folder of the run.
     settings
         Must be those that the run began with.
+    pretrained
+        State dict that a new run begins with, of the same width and classes; a run that is taken up has its own.
     until
         Step after which to end for now; None for the last.
     progress
@@ -119,6 +129,8 @@ def train(
     ------
     DataListError
         There are no slices to train on.
+    LungWeightsError
+        `pretrained` is no such file, or of another width or number of classes.
     CheckpointError
         The run in `out` began with other settings, or its checkpoint is broken.
     DivergedTrainingError
@@ -139,6 +151,8 @@ def train(
     torch.manual_seed(settings.seed)
     # Convolutions of few channels take half the time with the channels last.
     network = build(settings.width, settings.classes).to(memory_format=torch.channels_last).train()
+    if pretrained is not None:
+        network.load_state_dict(_weights_to_begin_with(pretrained, settings))
     averaged = AveragedModel(network, multi_avg_fn=_average(settings.average), use_buffers=True)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
@@ -195,6 +209,17 @@ def train(
             write_files(contents)
             loss_sum = 0.0
     return out / BEST
+
+
+def _weights_to_begin_with(path: Path, settings: TrainingSettings) -> dict[str, Any]:
+    weights = read_weights(path)
+    if weights.state is None or (weights.width, weights.classes) != (settings.width, settings.classes):
+        raise LungWeightsError(
+            f"{path.name} is no state dict of a network of width {settings.width} and {settings.classes} classes",
+            attribute="pretrained",
+            remedy="Give a state dict of that width and those classes, or set both as the file has them",
+        )
+    return weights.state
 
 
 def _average(decay: float) -> Callable[[Any, Any, Any], None]:

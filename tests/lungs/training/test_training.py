@@ -9,14 +9,14 @@ import torch
 from lungmask import LMInferer
 
 from fdglung.cli import main
-from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, ParameterError
+from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, LungWeightsError, ParameterError
 from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import AIR_HU, SliceAugmentation
 from fdglung.lungs.training.data import SliceData
 from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, train
 from fdglung.lungs.unet import expanded
 from fdglung.lungs.weights import read_weights
-from tests.lungs.networks import save
+from tests.lungs.networks import random_state, save
 
 NOTHING = SliceAugmentation(
     half_turn=0, turn_degrees=0, scale=0, shift=0, offset_hu=0, gain=0, noise_hu=0, blur_pixels=0, contrast=0, filled=0,
@@ -47,6 +47,21 @@ def test_a_run_that_was_interrupted_ends_with_the_weights_of_one_that_was_not(sl
     assert whole["step"] == parts["step"] == 6
     assert all(torch.equal(values, parts["averaged"][name]) for name, values in whole["averaged"].items())
     assert (tmp_path / "whole" / LOG).read_text() == (tmp_path / "parts" / LOG).read_text()
+
+
+def test_a_new_run_can_begin_with_weights(slices, tmp_path):
+    """A rate of almost nothing leaves them as they are, but for the statistics of batch normalisation."""
+    state = random_state(width=2)
+    path = save(state, tmp_path / "begin.pth")
+    settings = replace(SMALL, steps=1, learning_rate=1e-12, weight_decay=0.0)
+    train(slices, tmp_path / "run", settings, pretrained=path)
+    after = torch.load(tmp_path / "run" / LAST, weights_only=True)["network"]
+    assert all(
+        torch.allclose(after[name], state[name], atol=1e-6) for name in state if name.endswith(("weight", "bias"))
+    )
+    for other in ({"width": 4}, {"width": 1}):
+        with pytest.raises(LungWeightsError, match=r"begin\.pth"):
+            train(slices, tmp_path / "other", replace(settings, **other), pretrained=path)
 
 
 def test_training_lowers_the_loss_and_its_weights_are_lungmasks(slices, tmp_path):
