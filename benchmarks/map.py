@@ -73,7 +73,14 @@ def measure(command: list[str], variables: Mapping[str, str]) -> Run:
 
     """
     begun, wall = time.time(), time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.PIPE, text=True, cwd="/")
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd="/",
+    )
     assert process.stderr is not None
     said = process.stderr.read().splitlines()
     _, status, usage = os.wait4(process.pid, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,6 +154,8 @@ def open_onnxruntime(path: Path) -> Predict:
 
 def open_openvino(path: Path) -> Predict:
     """Open an ONNX file in OpenVINO, on the CPU in single precision."""
+    # OpenVINO reports each import to its maker and keeps an id in the home folder, unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     core = openvino.Core()

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -13,6 +17,7 @@ from fdglung.network.checkpoint import (
     write_onnx,
     write_torch,
 )
+from tests.cases import ROOT
 from tests.network.networks import small_spec, write_threshold_network
 
 torch = pytest.importorskip("torch")
@@ -121,3 +126,16 @@ def test_probabilities_are_a_softmax():
     logits = np.array([0.0, np.log(3.0), 500.0], np.float32)
     assert backends.probabilities(logits[:2]) == pytest.approx([0.25, 0.75])
     assert backends.probabilities(logits) == pytest.approx([0, 0, 1])
+
+
+def test_openvino_does_not_report_its_use(tmp_path):
+    pytest.importorskip("openvino")
+    write_onnx(tmp_path / "model.onnx", checkpoint_of(tmp_path))
+    (tmp_path / "home").mkdir()
+    code = (
+        "import pathlib, sys; from fdglung.network import backends; backends.open_openvino(pathlib.Path(sys.argv[1]))"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != "CI"}
+    variables |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, tmp_path / "model.onnx"], env=variables, check=True)
+    assert list((tmp_path / "home").iterdir()) == []
