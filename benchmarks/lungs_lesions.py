@@ -45,34 +45,40 @@ def make(kind: str, seed: int, grid_mm: float = 4.0) -> SyntheticStudy:
 
 
 def _draw(kind: str, chest: Chest, rng: np.random.Generator) -> PlacedLesion:
-    lobe = Organ(int(rng.choice([int(one) for one in LOBES])))
+    signs = frozenset(sign for sign in (Sign.LOBULATED, Sign.SPICULATED, Sign.NECROSIS) if rng.random() < 0.4)
+    uptake = float(np.exp(rng.uniform(*np.log(SUV))))
+    while True:
+        lobe = Organ(int(rng.choice([int(one) for one in LOBES])))
+        centre = _centre(kind, lobe, chest, rng)
+        radius = float(rng.uniform(*RADII_MM[kind]))
+        while radius >= _LEAST_RADIUS_MM:
+            plan = LesionPlan(
+                LesionClass.LUNG_CANCER,
+                kind,
+                2 * radius,
+                uptake,
+                signs=signs,
+                lobe=lobe,
+                seed=int(rng.integers(2**31)),
+            )
+            lesion = PlacedLesion(plan, centre, radius, kind, pleura_mm=centre)
+            # The study's finer grid has the skin elsewhere by up to a voxel of this one.
+            if chest.holds(centre, lesion.body.reach_mm + _PLACING_GRID_MM):
+                return lesion
+            radius *= 0.9
+
+
+def _centre(kind: str, lobe: Organ, chest: Chest, rng: np.random.Generator) -> tuple[float, float, float]:
     on_right = lobe in RIGHT_LOBES
-    in_lung = np.isin(chest.lobe, [int(one) for one in LOBES if (one in RIGHT_LOBES) == on_right])
     if kind == "pleural":
         surface = np.flatnonzero((chest.lobe == lobe) & (chest.depth <= 2 * _PLACING_GRID_MM))
         centre = chest.pleura[rng.choice(surface)]
     elif kind == "hilar":
         centre = np.array(chest.hila[0 if on_right else 1]) + rng.normal(0, 5, 3)
     else:
+        in_lung = np.isin(chest.lobe, [int(one) for one in LOBES if (one in RIGHT_LOBES) == on_right])
         centre = chest.points[in_lung].mean(axis=0) + rng.normal(0, 10, 3)
-    radius = float(rng.uniform(*RADII_MM[kind]))
-    signs = frozenset(sign for sign in (Sign.LOBULATED, Sign.SPICULATED, Sign.NECROSIS) if rng.random() < 0.4)
-    uptake = float(np.exp(rng.uniform(*np.log(SUV))))
-    middle = (float(centre[0]), float(centre[1]), float(centre[2]))
-    while True:
-        plan = LesionPlan(
-            LesionClass.LUNG_CANCER,
-            kind,
-            2 * radius,
-            uptake,
-            signs=signs,
-            lobe=lobe,
-            seed=int(rng.integers(2**31)),
-        )
-        lesion = PlacedLesion(plan, middle, radius, kind, pleura_mm=middle)
-        if radius < _LEAST_RADIUS_MM or chest.holds(middle, lesion.body.reach_mm):
-            return lesion
-        radius *= 0.9
+    return float(centre[0]), float(centre[1]), float(centre[2])
 
 
 def _whitened(study: SyntheticStudy, on_right: bool, rng: np.random.Generator) -> sitk.Image:
