@@ -1,7 +1,7 @@
 """Make the pictures of README and docs from synthetic studies: `python docs/pictures.py`.
 
-`python docs/pictures.py CT MASK [CT MASK...] [--overlays DIR]` draws the outlines that fdglung's own network for lungs
-gives in CTs with a mask (1 right, 2 left lung) beside those of the mask, without the CT itself; with
+`python docs/pictures.py CT MASK [CT MASK...] [--weights FILE] [--overlays DIR]` draws the outlines that fdglung gives
+lungs in CTs with a mask (1 right, 2 left lung) beside those of the mask, without the CT itself; with
 `--overlays` it draws both over the CT too, to be looked at.
 """
 
@@ -44,11 +44,12 @@ def main() -> None:
     """Draw what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("files", type=Path, nargs="*", metavar="CT MASK")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="for lungs (default: what fdglung takes itself)")
     parser.add_argument("--overlays", type=Path, metavar="DIR", help="where outlines over each CT go")
     options = parser.parse_args()
     PICTURES.mkdir(exist_ok=True)
     if options.files:
-        show_outlines(options.files, PICTURES / "lungs_outlines.png", options.overlays)
+        show_outlines(options.files, PICTURES / "lungs_outlines.png", options.weights, options.overlays)
     else:
         show_synthetic()
 
@@ -59,7 +60,8 @@ def show_synthetic() -> None:
     show_classes(made, PICTURES / "phantom_classes.png")
     trunk = make_study(seed=17, region="trunk")
     show_trunk(trunk, PICTURES / "phantom_trunk.png")
-    show_lungs(trunk, PICTURES / "lungs.png")
+    if OWN_FILE.is_file():
+        show_lungs(trunk, PICTURES / "lungs.png")
     with tempfile.TemporaryDirectory() as folder:
         dicom = write_dicom_study(made[LesionClass.LUNG_CANCER], Path(folder) / "study")
         write_report(analyze(study.load(dicom)), Path(folder) / "report")
@@ -122,13 +124,13 @@ def show_lungs(one: SyntheticStudy, path: Path) -> None:
     _finish(figure, axes, path)
 
 
-def show_outlines(files: list[Path], path: Path, overlays: Path | None) -> None:
-    """Show the outlines by the network for lungs (red, cyan) and those of a mask (dotted) of patients' CTs."""
+def show_outlines(files: list[Path], path: Path, weights: Path | None, overlays: Path | None) -> None:
+    """Show the outlines of lungs that fdglung finds (red, cyan) and those of a mask (dotted) in patients' CTs."""
     pairs = list(zip(files[::2], files[1::2], strict=True))
     figure, axes = plt.subplots(2 * len(pairs), 4, figsize=(18, 8 * len(pairs)), layout="constrained")
     for rows, (ct_path, mask_path) in zip(axes.reshape(-1, 2, 4), pairs, strict=True):
         ct, mask = (sitk.DICOMOrient(read_image(each), "LPS") for each in (ct_path, mask_path))
-        found = sitk.GetArrayFromImage(lungs.segment(ct, weights=OWN_FILE).mask)
+        found = sitk.GetArrayFromImage(lungs.segment(ct, weights=weights).mask)
         truth = sitk.GetArrayFromImage(mask)
         dice = 2 * ((found > 0) & (truth > 0)).sum() / ((found > 0).sum() + (truth > 0).sum())
         name = f"{ct_path.name.split('.')[0]}, Dice {dice:.3f}"
