@@ -57,7 +57,7 @@ MODELS = Path(__file__).parents[1] / "bundle" / "models"
 AVID_SUV = 2.5
 FOLDS = 4
 LOWEST_PROBABILITY, SMALLEST_ML = 0.05, 0.2
-"""Findings are kept from here on for the curve of detection against false ones; chosen on the validation studies."""
+"""Findings are kept from here on for the curve of detection against false ones; see the card on how they were set."""
 
 
 def main() -> int:
