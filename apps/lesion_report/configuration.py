@@ -41,7 +41,7 @@ class LungOptions:
     Attributes
     ----------
     weights
-        Name of a file of lungmask's network in the models folder; None for the classical method.
+        Name of a file of lungmask's network in the models folder; None for what `fdglung.lungs.segment` takes itself.
     margin_mm
         Room around the lungs' bounding box, in mm.
 
@@ -221,7 +221,7 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
         models / LUNG_MODELS,
         LungWeightsError,
         attribute="lungs.weights",
-        remedy="Put lungmask's file there, or set weights: null for the classical method",
+        remedy="Put that file there, or set weights: null",
     )
     classifier = _model_file(
         configuration.classification.model,

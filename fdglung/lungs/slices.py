@@ -72,7 +72,8 @@ def cleaned(labels: Labels) -> Labels:
 
     From the smallest to the largest, each piece (26 neighbours) that is not the largest of its label joins the piece
     that it shares most of its border with, if it has any neighbour and three voxels; of each label the largest piece is
-    kept then, and what it encloses is filled.
+    kept then, and what it encloses is filled. lungmask also fills what lies open at the first row of the first
+    slice, where no lung is.
 
     Parameters
     ----------

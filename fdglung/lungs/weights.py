@@ -27,9 +27,6 @@ R231_FILE = PUBLISHED["R231"]
 OWN_FILE = Path(__file__).parent / "models" / "lungs_narrow.onnx"
 """Where the narrow network that comes with fdglung lies; beside it, as ``.pth``, in lungmask's format."""
 
-OWN_LOBES_FILE = OWN_FILE.with_name("lobes_narrow.onnx")
-"""The same for five lobes, which is taken only where it is named."""
-
 ONNX_KEY = "fdglung lungs"
 """Metadata of an ONNX file that says the width and the classes."""
 

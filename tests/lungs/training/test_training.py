@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from lungmask import LMInferer
+from torch.optim.swa_utils import AveragedModel
 
 from fdglung.cli import main
 from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError, LungWeightsError, ParameterError
 from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import AIR_HU, SliceAugmentation
 from fdglung.lungs.training.data import SliceData
-from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, train
+from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, _average, train
 from fdglung.lungs.unet import expanded
 from fdglung.lungs.weights import read_weights
 from tests.lungs.networks import random_state, save
@@ -62,6 +63,25 @@ def test_a_new_run_can_begin_with_weights(slices, tmp_path):
     for other in ({"width": 4}, {"width": 1}):
         with pytest.raises(LungWeightsError, match=r"begin\.pth"):
             train(slices, tmp_path / "other", replace(settings, **other), pretrained=path)
+
+
+def test_averages_forget_what_a_short_run_began_with_and_then_follow_by_the_decay():
+    """From 0 to 1: at a decay of 0.998 from the first step on, 13 % of the 0 would be left after 1,000 steps."""
+    layer = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(layer.weight)
+    averaged = AveragedModel(layer, multi_avg_fn=_average(0.998))
+    averaged.update_parameters(layer)
+    torch.nn.init.ones_(layer.weight)
+    left = 1.0
+    for step in range(1, 6001):
+        averaged.update_parameters(layer)
+        left *= min(0.998, (1 + step) / (10 + step))
+        if step in (10, 100, 1000):
+            assert 1 - averaged.module.weight.item() == pytest.approx(left, abs=1e-5)
+    assert 0.998**1000 > 0.13
+    torch.nn.init.zeros_(layer.weight)
+    averaged.update_parameters(layer)
+    assert averaged.module.weight.item() == pytest.approx(0.998, abs=1e-5)
 
 
 def test_training_lowers_the_loss_and_its_weights_are_lungmasks(slices, tmp_path):
