@@ -17,6 +17,7 @@ _CHOICES = {
     "steps": (int, "of the whole run (default: 12000)"),
     "batch": (int, "slices a step (default: 12)"),
     "learning_rate": (float, "highest learning rate (default: 0.003)"),
+    "half_share": (float, "share of batches at half resolution, which take a quarter of the time (default: 0.2)"),
     "validate_every": (int, "steps between validations and checkpoints (default: 500)"),
     "seed": (int, "of everything (default: 0)"),
 }

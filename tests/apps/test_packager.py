@@ -13,6 +13,7 @@ import yaml
 pytest.importorskip("holoscan_cli.packager")
 
 import fdglung
+from apps.lesion_report.configuration import read_configuration, with_models
 from apps.lesion_report.packager import __main__ as packager
 from apps.lesion_report.packager.build_tools import PYTHON_VARIABLE, BuildError, find_python
 from apps.lesion_report.packager.builder import ContextBuilder, MapBuilder, replaced_once
@@ -25,6 +26,8 @@ from apps.lesion_report.packager.manifests import (
 )
 from apps.lesion_report.packager.models import find_weights, stage_models
 from apps.lesion_report.packager.staging import SOURCE_MANIFEST, Staged, requirements
+from fdglung.lungs.unet import build
+from fdglung.lungs.weights import R231_FILE, cache_folder, read_weights
 from tests.cases import ROOT
 
 APP = ROOT / "apps" / "lesion_report"
@@ -168,7 +171,8 @@ def test_the_entry_script_ends_with_the_application_s_exit_code(context, tmp_pat
     assert subprocess.run([context / "tools"], env=variables, capture_output=True, check=False).returncode == code
 
 
-def test_networks_are_carried_as_onnx_and_a_torch_file_alone_is_told(tmp_path):
+def test_networks_are_carried_as_onnx_and_a_torch_file_alone_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     (tmp_path / "models").mkdir()
     assert "thresholds only" in find_weights(tmp_path / "models").notes[0]
     assert stage_models(find_weights(tmp_path / "models"), tmp_path / "none") is None
@@ -176,8 +180,27 @@ def test_networks_are_carried_as_onnx_and_a_torch_file_alone_is_told(tmp_path):
         (tmp_path / "models" / name).touch()
     found = find_weights(tmp_path / "models")
     assert [path.name for path in found.carried] == ["a.onnx"]
-    assert found.notes == ("b.pt stays behind: the image has no torch; export it to ONNX.",)
+    assert found.notes[0] == "b.pt stays behind: the image has no torch; export it to ONNX."
     assert (stage_models(found, tmp_path / "out") / "lesions" / "a.onnx").is_file()
+
+
+def test_r231_of_lungmasks_cache_is_carried_as_onnx_and_taken_by_the_application(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert "fdglung weights fetch R231" in find_weights(tmp_path / "none").notes[-1]
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    published = cache_folder() / R231_FILE
+    published.parent.mkdir(parents=True)
+    torch.save(build(2, 3).state_dict(), published)
+    found = find_weights(tmp_path / "none")
+    assert found.lungs == (published,)
+    assert not any("R231" in note for note in found.notes)
+    models = stage_models(found, tmp_path / "models")
+    asked = read_configuration(APP / "app.yaml")
+    taken = with_models(asked, models).lung_weights
+    assert taken == models / "lungs" / "unet_r231-d5d2fc3d.onnx"
+    assert (read_weights(taken).width, read_weights(taken).classes) == (2, 3)
+    assert with_models(asked, tmp_path / "none").lung_weights is None
 
 
 def test_no_image_is_promised_where_no_engine_answers(monkeypatch, capsys, tmp_path):

@@ -101,7 +101,7 @@ def stage(folder: Path, *, tools: Path, weights: Path = ROOT / "bundle" / "model
     run([python, "-m", "cyclonedx_py", "requirements", *sbom, application / "requirements.txt"])
     unlicensed = add_licences(documents / SBOM)
     run([python, "-c", _VALIDATE, documents / SBOM])
-    carried = [*packages.iterdir(), *found.carried]
+    carried = [*packages.iterdir(), *([] if models is None else models.rglob("*.onnx"))]
     checksums = {path.name: sha256(path) for path in sorted(carried, key=lambda path: path.name)}
     (documents / "checksums.json").write_text(json.dumps(checksums, indent=2) + "\n", encoding="utf-8")
     notes = [f"The bill of materials states no licence of {', '.join(unlicensed)}."] if unlicensed else []

@@ -87,6 +87,9 @@ class TrainingSettings:
         for name in ("steps", "batch", "validate_every"):
             if getattr(self, name) < 1:
                 raise _refused(name, getattr(self, name), "1 or more")
+        for name in ("empty_share", "scanned_share", "half_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise _refused(name, getattr(self, name), "a share from 0 to 1")
         if self.width < 1 or self.width & (self.width - 1):
             raise _refused("width", self.width, "a power of two")
         if self.classes not in (SIDES_CLASSES, LOBES_CLASSES):

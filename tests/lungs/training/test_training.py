@@ -209,7 +209,7 @@ def test_unchanged_is_what_an_augmentation_of_nothing_leaves():
     assert (truth == labels).all()
 
 
-@pytest.mark.parametrize(("name", "value"), [("width", 12), ("classes", 4), ("steps", 0)])
+@pytest.mark.parametrize(("name", "value"), [("width", 12), ("classes", 4), ("steps", 0), ("half_share", 1.5)])
 def test_settings_out_of_range_are_refused(name, value):
     with pytest.raises(ParameterError, match=name):
         TrainingSettings(**{name: value})
