@@ -59,26 +59,26 @@ def write_limits(predictions: Path, sets: Sets, path: Path, *, seen: str) -> Pat
     return path
 
 
-def print_areas(tables: Mapping[str, Path], *, draws: int = 500) -> None:
-    """Print the macro AUC of the model and of the limits on each set, how far they are apart, and the drop between sets.
+def print_areas(tables: Mapping[str, Path], *, draws: int = 300) -> None:
+    """Print the macro AUC of the model and of the limits on each set, how far apart they are, and the drop.
 
     Intervals are of patients drawn with replacement, the same for the model and the limits.
     """
     names = list(dict.fromkeys(pd.read_csv(tables["model"])["set"]))
     found = {(kind, name): _draws(_of(path, name), draws) for kind, path in tables.items() for name in names}
-    print(
-        "\n| set | lesions | patients | " + " | ".join(f"{kind}" for kind in tables) + " | limit (all) - model | drop |"
-    )
-    print("| --- " * (5 + len(tables)) + "|")
+    header = ["set", "lesions", "patients", *tables, "limit (all) - model", "drop"]
+    print("\n" + _line(header), _line(["---"] * len(header)), sep="\n")
     for name in names:
         table = _of(tables["model"], name)
         cells = [_interval(*found[kind, name]) for kind in tables]
         apart = [found["all", name][n] - found["model", name][n] for n in (0, 1)]
         drop = [found["model", names[0]][n] - found["model", name][n] for n in (0, 1)]
         fell = "" if name == names[0] else _interval(*drop)
-        print(
-            f"| {name} | {len(table)} | {table['patient'].nunique()} | {' | '.join(cells)} | {_interval(*apart)} | {fell} |"
-        )
+        print(_line([name, len(table), table["patient"].nunique(), *cells, _interval(*apart), fell]))
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _interval(value: Any, drawn: Any) -> str:

@@ -24,7 +24,8 @@ HARMONISED = from_mapping({**SMALL, "harmonisation": {"by": "centre"}})
 def shifted(given, *, seed=9):
     """Return lesions of six centres, each of which moves and stretches each feature in its own way."""
     random = np.random.default_rng(seed)
-    order = sorted(set(given.patients))
+    # Patients of each class in turn, so that centres have the same mix: ComBat is not told the classes.
+    order = [patient for _, patient in sorted(set(zip(given.labels, given.patients, strict=True)))]
     centres = tuple(f"centre {order.index(patient) % 6}" for patient in given.patients)
     moves, stretches = random.normal(0, 4, (6, given.values.shape[1])), random.uniform(0.5, 2, (6, 1))
     whose = np.array([int(name[-1]) for name in centres])
@@ -51,11 +52,12 @@ def test_centres_that_are_not_known_and_columns_that_are_no_radiomics_stay_as_th
 
 
 def test_a_centres_effect_that_hides_the_classes_is_taken_off():
-    hidden = shifted(lesions(240, 8, gap=1.5))
-    plain, done = train(hidden, from_mapping(SMALL)), train(hidden, HARMONISED)
-    truth = train(lesions(240, 8, gap=1.5), from_mapping(SMALL))
+    # Of three features and six centres no straight line is free of the centres.
+    clear = lesions(240, 3, gap=1.5)
+    plain, done = train(shifted(clear), from_mapping(SMALL)), train(shifted(clear), HARMONISED)
+    truth = train(clear, from_mapping(SMALL))
     areas = [macro_auc(one.codes, one.probabilities) for one in (plain, done, truth)]
-    assert areas[0] < areas[2] - 0.05
+    assert areas[0] < areas[2] - 0.1
     assert areas[1] == pytest.approx(areas[2], abs=0.02)
 
 

@@ -27,5 +27,5 @@ def test_shuffled_classes_are_not_found_and_true_ones_are():
 
 
 def test_a_patient_under_two_ids_is_found():
-    with pytest.raises(DuplicatedPatientError, match="another id"):
+    with pytest.raises(DuplicatedPatientError, match=r"rows 1 and 151 \(identical\), 2 and 152 \(identical\)"):
         train(with_a_patient_twice(lesions(150, 40)), SMALL)
