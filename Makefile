@@ -8,7 +8,7 @@ SEED ?= 0
 COHORT ?= out/cohort
 export MAP_PYTHON ?=
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-radiomics benchmark-map map map-context clean
+.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-phantom-classes benchmark-radiomics benchmark-map map map-context clean
 
 setup: $(VENV)/ready
 
@@ -57,6 +57,17 @@ benchmark-phantom: setup
 
 benchmark-classification: setup
 	$(RUN) -m benchmarks.classification
+
+# The shipped classifier of synthetic lesions, from nothing: hours for the studies, then minutes.
+benchmark-phantom-classes: setup
+	$(RUN) -m fdglung phantom $(COHORT) --cohort benchmarks/cohort.yaml --workers 2
+	$(RUN) -m fdglung phantom $(COHORT)-centre --cohort benchmarks/cohort_external_centre.yaml --workers 2
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT) $(COHORT)-features
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-centre $(COHORT)-centre-features --centre
+	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-features
+	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-features $(COHORT) --centre $(COHORT)-centre-features $(COHORT)-centre
+	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-features $(COHORT)
+	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-features
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics

@@ -100,7 +100,11 @@ def _add_analyze(commands: Any) -> None:
     )
     add_network(command)
     command.add_argument(
-        "--classifier", type=Path, metavar="MODEL", help="model.skops of train-classifier: adds a class to each lesion"
+        "--classifier",
+        type=Path,
+        metavar="MODEL",
+        help="model.skops of train-classifier: adds a class to each lesion; or phantom for the one that comes along, "
+        "trained on synthetic lesions",
     )
     command.add_argument("--seed-suv", type=float, default=2.5, metavar="SUV", help="lowest SUVmax (default: 2.5 g/ml)")
     command.add_argument(

@@ -41,6 +41,7 @@ def add_train_classifier(commands: Any) -> None:
         help="columns class, patient, lesion or tracking_uid, and where known centre and set",
     )
     command.add_argument("--config", type=Path, metavar="YAML", help="all that decides the training")
+    _add_joined(command, "its .predictions.csv")
     command.add_argument("--out", type=Path, required=True, metavar="MODEL", help="model.skops; reports lie beside it")
     command.add_argument(
         "--trained-on",
@@ -68,11 +69,36 @@ def add_classify(commands: Any) -> None:
         metavar="STUDY|[CASE=]FEATURES",
         help=f"folder or zip of a DICOM study; or {_FEATURES}",
     )
-    command.add_argument("--model", type=Path, required=True, metavar="MODEL", help="model.skops of train-classifier")
+    command.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="model.skops of train-classifier; or phantom for the one that comes along, trained on synthetic lesions",
+    )
+    _add_joined(command, "its classes.csv")
+    command.add_argument("--centre", metavar="NAME", help="of STUDY, where the model was harmonised by centre")
+    command.add_argument("--scanner", metavar="NAME", help="of STUDY, where the model was harmonised by scanner")
     command.add_argument("--out", type=Path, required=True, metavar="OUT.csv", help="a row a lesion")
     command.add_argument("--shap", action="store_true", help="write how each feature moved the probabilities")
     _add_common(command)
     command.set_defaults(run=_classify)
+
+
+def _add_joined(command: argparse.ArgumentParser, table: str) -> None:
+    command.add_argument(
+        "--clinical",
+        type=Path,
+        metavar="TABLE.csv",
+        help="clinical columns that the configuration names, with the column patient, or patient and lesion",
+    )
+    command.add_argument(
+        "--decisions",
+        action="append",
+        default=[],
+        metavar="NAME=TABLE.csv",
+        help=f"another model's probabilities of the same lesions, {table}; may be given several times",
+    )
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -82,6 +108,7 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.classification import ClassifierConfig, from_yaml, read_labelled
+    from fdglung.classification.decisions import named_tables
     from fdglung.files import write_files
 
     suffixes = (".predictions.csv", ".selected.csv", ".report.json", ".report.md")
@@ -89,7 +116,13 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
     config = from_yaml(options.config) if options.config else ClassifierConfig()
     with ProgressBar() as tell:
         tell("reading", 0.0)
-        lesions = read_labelled(options.features, options.labels, config)
+        lesions = read_labelled(
+            options.features,
+            options.labels,
+            config,
+            clinical=options.clinical,
+            decisions=named_tables(options.decisions),
+        )
         from fdglung.classification.model_file import model_bytes
         from fdglung.classification.training import train
         from fdglung.classification.training_report import (
@@ -136,18 +169,22 @@ def _print_training(done: Training, out: Path) -> None:
 def _classify(options: argparse.Namespace) -> dict[str, object]:
     import hashlib
 
+    from fdglung.classification.decisions import named_tables
+    from fdglung.classification.shipped import model_path
+
     suffixes = (".about.json", *([".shap.csv"] if options.shap else []))
     _check_output(options, ".csv", suffixes)
     with ProgressBar() as tell:
         tell("reading", 0.0)
+        from fdglung.classification.joined_tables import with_given
         from fdglung.classification.prediction import classify
         from fdglung.classification.prediction_report import about_document, about_json, classified_csv, shap_csv
         from fdglung.files import write_files
 
         model, lesions, warnings = _lesions(options, tell)
         tell("classifying", 0.7)
-        found = classify(model, lesions)
-        digest = hashlib.sha256(options.model.read_bytes()).hexdigest()
+        found = classify(model, with_given(model, lesions, options.clinical, named_tables(options.decisions)))
+        digest = hashlib.sha256(model_path(options.model).read_bytes()).hexdigest()
         about = about_document(model, found, model_sha256=digest, study_warnings=warnings)
         contents = {_beside(options.out, ".about.json"): about_json(about).encode()}
         if options.shap:
@@ -168,9 +205,10 @@ def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierMod
     """Return the model, the lesions to classify (of tables, or of a study, by the model's settings), and warnings."""
     from fdglung.classification import read_lesions
     from fdglung.classification.model_file import load_model
+    from fdglung.classification.shipped import model_path
 
     if not _is_study(options.source):
-        model = load_model(options.model)
+        model = load_model(model_path(options.model))
         return model, read_lesions(options.source, prefixes=model.config.features), ()
     from fdglung.classification.tables import lesions_of_table
     from fdglung.pipeline import load_classifier
@@ -180,7 +218,7 @@ def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierMod
     study, labels, uids, warnings = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
     settings = from_yaml(model.radiomics or "")
     table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))
-    return model, lesions_of_table(table), warnings
+    return model, lesions_of_table(table, centre=options.centre or "", scanner=options.scanner or ""), warnings
 
 
 def _is_study(sources: Sequence[str]) -> bool:
@@ -202,6 +240,7 @@ def _print_classified(model: ClassifierModel, found: Classified, out: Path) -> N
     for name, count in Counter(found.classes).most_common():
         print(f"{count} {name}")
     print(f"by a model of {model.summary['lesions']} lesions of {model.summary['patients']} patients")
+    print(f"trained on {model.trained_on}" if model.trained_on else "its maker does not say what it was trained on")
     for caution in found.cautions:
         print(f"warning: {caution}")
     print(f"written to {out}. {RESEARCH_NOTICE}")

@@ -173,6 +173,14 @@ class LabelTableError(InputError):
     """A table of classes that cannot be read, or that does not fit the lesions."""
 
 
+class ClinicalTableError(InputError):
+    """A table of clinical columns that cannot be read, or that does not fit the lesions."""
+
+
+class DecisionTableError(InputError):
+    """A table of another model's probabilities that cannot be read, or that does not fit the lesions."""
+
+
 class UnknownLesionClassError(InputError):
     """A label that is none of the classes that the configuration names."""
 

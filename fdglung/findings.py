@@ -171,6 +171,7 @@ def columns(findings: Findings) -> tuple[Column, ...]:
             lambda x: by_label[x.label].as_far,
         )
     )
+    more.append(Column("class_trained_on", "", "What the classifier was trained on.", lambda x: found.trained_on))
     return (*COLUMNS, *more)
 
 

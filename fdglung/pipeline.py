@@ -57,7 +57,8 @@ class Settings:
     margin_mm
         Room around the lungs' bounding box, in mm.
     classifier
-        Model file of `fdglung train-classifier`; None for no classes.
+        Model file of `fdglung train-classifier`, or ``phantom`` for the one that comes with the package; None for no
+        classes.
     workers
         Processes for the classifier's radiomics; None as in `fdglung.radiomics.extract`.
 
@@ -235,8 +236,9 @@ def load_classifier(path: Path | str) -> Classifier:
 
     """
     from fdglung.classification.model_file import load_model
+    from fdglung.classification.shipped import model_path
 
-    path = Path(path)
+    path = model_path(path)
     model = load_model(path)
     if model.radiomics is None:
         raise UnknownRadiomicsError(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from fdglung.classification.shipped import PHANTOM, model_path
 from fdglung.dicom.rules import SelectionRules
 from fdglung.errors import CheckpointError, FdglungError, LungWeightsError, ModelFileError, ParameterError
 from fdglung.lungs.weights import R231_FILE
@@ -98,7 +99,8 @@ class ClassificationOptions:
     Attributes
     ----------
     model
-        Name of a file of `fdglung train-classifier` in the models folder; None for no classes.
+        Name of a file of `fdglung train-classifier` in the models folder, or ``phantom`` for the one that comes with
+        the package; None for no classes.
     workers
         Number of processes for the features.
 
@@ -226,12 +228,17 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
         attribute="lungs.weights",
         remedy="Put that file there, or set weights: null",
     )
-    classifier = _model_file(
-        configuration.classification.model,
-        models / CLASSIFIERS,
-        ModelFileError,
-        attribute="classification.model",
-        remedy="Put the file of `fdglung train-classifier` there, or set model: null for no classes",
+    asked = configuration.classification.model
+    classifier = (
+        model_path(asked)
+        if asked == PHANTOM
+        else _model_file(
+            asked,
+            models / CLASSIFIERS,
+            ModelFileError,
+            attribute="classification.model",
+            remedy="Put the file of `fdglung train-classifier` there, or set model: null for no classes",
+        )
     )
     return Settings(
         segmentation=segmentation,

@@ -21,6 +21,11 @@ class CautionKind(StrEnum):
     UNSEEN_CENTRE = "unseen centre"
     SEEN_LESION = "seen lesion"
     IMPUTED_VALUES = "imputed values"
+    MISSING_CLINICAL = "missing clinical values"
+    UNKNOWN_LEVEL = "unknown level"
+    MISSING_DECISIONS = "missing decisions"
+    UNKNOWN_FOLDS = "unknown folds"
+    NOT_HARMONISED = "not harmonised"
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import (
-    as_floats,
-    freeze,
-    load_yaml,
-    mapping,
-    number,
-    one_of,
-    refuse_unknown,
-    require,
-    whole,
+from fdglung.classification.config_parts import (
+    ClinicalSettings,
+    FusionSettings,
+    HarmonisationSettings,
+    ModelSettings,
+    SelectionSettings,
+    StabilitySettings,
+    UndeterminedSettings,
+    ValidationSettings,
 )
+from fdglung.errors import ParameterError
+from fdglung.radiomics.checks import as_floats, freeze, load_yaml, mapping, number, one_of, refuse_unknown, require
 
 FORMAT = "fdglung classifier"
 """Names the YAML document, so that a foreign one is refused."""
@@ -29,148 +29,10 @@ FORMAT_VERSION = 1
 """Counts up when a key changes its meaning."""
 
 SCALINGS = ("standard", "robust")
-SELECTIONS = ("mrmr", "lasso", "mrmr_lasso")
-MODELS = ("logistic_regression", "svm", "random_forest", "gradient_boosting")
 CALIBRATIONS = ("sigmoid", "isotonic", "temperature", "none")
-SCORES = ("macro_auc", "balanced_accuracy")
 
 FEATURE_PREFIXES = ("PET_", "CT_", "FUSED_", "RATIO_", "DIFFERENCE_")
 """How the names of features begin, as `fdglung radiomics` and its fusion name them."""
-
-
-@dataclass(frozen=True)
-class StabilitySettings:
-    """Selection repeated in random halves of the patients.
-
-    Attributes
-    ----------
-    resamples
-        How many halves.
-    threshold
-        Least share of the halves in which a feature is found.
-
-    """
-
-    resamples: int = 50
-    threshold: float = 0.6
-
-    def __post_init__(self) -> None:
-        as_floats(self, "threshold")
-        require(whole(self.resamples), "resamples", "The number is no whole number above 0", "Give 50 or more")
-        good = number(self.threshold) and 0 < self.threshold <= 1
-        require(good, "threshold", "The share is not in (0, 1]", "Give 0.6 or so")
-
-
-@dataclass(frozen=True)
-class SelectionSettings:
-    """How features are selected.
-
-    Attributes
-    ----------
-    method
-        One of `SELECTIONS`.
-    n_features
-        Most features; None for as many as may be. A tenth of the training lesions is never exceeded.
-    candidates
-        With ``mrmr_lasso``: features that mRMR leaves for each that may be kept.
-    stability
-        None for one selection from all training lesions.
-
-    """
-
-    method: str = "mrmr"
-    n_features: int | None = None
-    candidates: int = 3
-    stability: StabilitySettings | None = None
-
-    def __post_init__(self) -> None:
-        one_of(self.method, SELECTIONS, "method")
-        good = self.n_features is None or whole(self.n_features)
-        require(good, "n_features", "The number of features is no whole number above 0", "Give 10 or so, or null")
-        require(whole(self.candidates), "candidates", "The number is no whole number above 0", "Give 3 or so")
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Which model, and what is chosen in the inner folds.
-
-    Attributes
-    ----------
-    name
-        One of `MODELS`.
-    parameters
-        scikit-learn's parameter to its value.
-    grid
-        scikit-learn's parameter to the values to choose from; None for a small grid of the model's own.
-
-    """
-
-    name: str = "logistic_regression"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    grid: Mapping[str, list[Any]] | None = None
-
-    def __post_init__(self) -> None:
-        one_of(self.name, MODELS, "name")
-        mapping(self.parameters, "parameters")
-        if self.grid is not None:
-            for key, values in mapping(self.grid, "grid").items():
-                good = isinstance(values, list) and bool(values)
-                require(good, f"grid.{key}", "The values are no list", "Write them in brackets: [0.1, 1, 10]")
-            both = [key for key in self.grid if key in self.parameters]
-            require(not both, ", ".join(both), "It stands in parameters and in the grid", "Leave it in one of them")
-
-
-@dataclass(frozen=True)
-class ValidationSettings:
-    """Nested cross-validation by patients.
-
-    Attributes
-    ----------
-    outer_folds
-        Folds whose predictions are reported.
-    inner_folds
-        Folds of each training part, by which the grid is decided and probabilities are calibrated.
-    score
-        What decides: one of `SCORES`, the mean over inner folds.
-
-    """
-
-    outer_folds: int = 5
-    inner_folds: int = 5
-    score: str = "macro_auc"
-
-    def __post_init__(self) -> None:
-        for name in ("outer_folds", "inner_folds"):
-            value = getattr(self, name)
-            require(whole(value) and value > 1, name, "The number of folds is no whole number above 1", "Give 5 or so")
-        one_of(self.score, SCORES, "score")
-
-
-@dataclass(frozen=True)
-class UndeterminedSettings:
-    """When a case is left undetermined because it is unlike the training cases.
-
-    Attributes
-    ----------
-    share
-        Share of cases like the training's that may be left undetermined by mistake; 0 for never.
-    neighbours
-        Nearest training lesions that distance and class mix are taken of.
-    most_missing
-        Share of the model's features that may be missing and imputed.
-
-    """
-
-    share: float = 0.05
-    neighbours: int = 10
-    most_missing: float = 0.2
-
-    def __post_init__(self) -> None:
-        as_floats(self, "share", "most_missing")
-        for name, most in (("share", 0.5), ("most_missing", 1.0)):
-            value = getattr(self, name)
-            require(number(value) and 0 <= value <= most, name, f"The share is not in 0 to {most:g}", "Give 0.05 or so")
-        require(whole(self.neighbours), "neighbours", "The number is no whole number above 0", "Give 10 or so")
 
 
 @dataclass(frozen=True)
@@ -187,9 +49,13 @@ class ClassifierConfig:
         Beginnings of the names of features.
     scaling
         One of `SCALINGS`.
+    harmonisation
+        None for none.
+    clinical
+        None for none.
     correlation
         Highest absolute Spearman correlation between features that are kept; 1 keeps all that vary.
-    selection, model, validation, undetermined
+    selection, model, fusion, validation, undetermined
         See there.
     calibration
         One of `CALIBRATIONS`, learned from the inner folds.
@@ -202,9 +68,12 @@ class ClassifierConfig:
     training_sets: tuple[str, ...] = ("train", "training")
     features: tuple[str, ...] = FEATURE_PREFIXES
     scaling: str = "standard"
+    harmonisation: HarmonisationSettings | None = None
+    clinical: ClinicalSettings | None = None
     correlation: float = 0.9
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
     calibration: str = "sigmoid"
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     undetermined: UndeterminedSettings = field(default_factory=UndeterminedSettings)
@@ -247,16 +116,21 @@ def from_mapping(content: object) -> ClassifierConfig:
     version = top.pop("format_version", FORMAT_VERSION)
     require(version == FORMAT_VERSION, "format_version", f"The file has version {version}", f"Give {FORMAT_VERSION}")
     kinds = {
+        "harmonisation": HarmonisationSettings,
+        "clinical": ClinicalSettings,
         "selection": SelectionSettings,
         "model": ModelSettings,
+        "fusion": FusionSettings,
         "validation": ValidationSettings,
         "undetermined": UndeterminedSettings,
     }
     for name, kind in kinds.items():
-        if name in top:
+        if name in top and not (top[name] is None and name in ("harmonisation", "clinical")):
             part = dict(mapping(top[name], name))
             if name == "selection" and part.get("stability") is not None:
                 part["stability"] = _built(StabilitySettings, part["stability"], "selection.stability.")
+            if name == "fusion" and "model" in part:
+                part["model"] = _built(ModelSettings, part["model"], "fusion.model.")
             top[name] = _built(kind, part, f"{name}.")
     return _built(ClassifierConfig, top, "")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fdglung.classification.cautions import Caution, CautionKind, some
+from fdglung.classification.parts import is_radiomics
 from fdglung.classification.tables import Lesions
 from fdglung.errors import TooFewFeaturesError, UnusableFeaturesError
 from fdglung.leaks import check_leaks
@@ -56,7 +57,8 @@ def _check_patients(lesions: Lesions) -> None:
         check_leaks(
             lesions.patients,
             ["training"] * len(lesions),
-            lesions.values,
+            # What a hospital knows of a patient may differ from one id to the other.
+            lesions.values[:, is_radiomics(lesions.names)],
             lines=[row + 1 for row in lesions.rows],
         )
     except TooFewFeaturesError:

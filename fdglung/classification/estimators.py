@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from fdglung.classification.config import ClassifierConfig, SelectionSettings
+from fdglung.classification.config import ClassifierConfig
+from fdglung.classification.config_parts import SelectionSettings
 from fdglung.errors import ParameterError
 from fdglung.radiomics.checks import refuse_unknown
 

@@ -76,12 +76,14 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
             remedy="Give a column patient: folds are made of patients, so that none is in training and test",
         )
     centres = _column(labels, "centre", found[taken]) or _at(lesions.centres, taken)
+    scanners = _column(labels, "scanner", found[taken]) or _at(lesions.groups("scanner"), taken)
     return replace(
         lesions,
         values=lesions.values[taken],
         keys={name: tuple(texts[row] for row in taken) for name, texts in lesions.keys.items()},
         patients=tuple(patients),
         centres=tuple(centres),
+        scanners=tuple(scanners),
         labels=tuple(labels["class"].iloc[found[row]] for row in taken),
         rows=tuple(lesions.rows[row] for row in taken),
         cautions=(*lesions.cautions, *cautions),

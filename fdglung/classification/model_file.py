@@ -19,11 +19,12 @@ from fdglung.errors import FdglungError, ModelFileError, ModelMismatchError, Unt
 FORMAT = "fdglung classifier model"
 """Names the content, so that a foreign file is refused."""
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Counts up when a part of the file changes its meaning."""
 
 TRUSTED = (
     "fdglung.classification.calibration.GivenScores",
+    "fdglung.classification.joined_decisions.JoinedDecisions",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
@@ -32,7 +33,7 @@ TRUSTED = (
 )
 """Types beside those that skops itself trusts. A file with any other is refused before anything of it is made."""
 
-_ARRAYS = ("medians", "centre", "scale", "training", "codes", "unlike")
+_ARRAYS = ("medians", "centre", "scale", "gain", "offset", "training", "codes", "unlike")
 _OBJECTS = ("estimator", "calibrator")
 
 
@@ -147,7 +148,8 @@ def _model(about: dict[str, Any], content: dict[str, Any]) -> ClassifierModel:
 
 def _checked(path: str | Path, model: ClassifierModel, about: dict[str, Any]) -> ClassifierModel:
     count = len(model.selected)
-    shapes = {"medians": (count,), "centre": (count,), "scale": (count,), "training": (len(model.codes), count)}
+    shapes = dict.fromkeys(("medians", "centre", "scale"), (count,)) | {"training": (len(model.codes), count)}
+    shapes |= dict.fromkeys(("gain", "offset"), (len(model.harmonised), count))
     wrong = [name for name, shape in shapes.items() if np.shape(getattr(model, name)) != shape]
     if wrong or about["training_sha256"] != _digest(model):
         raise _mismatch(path, f"has parts that do not fit each other: {', '.join(wrong) or 'training'}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fdglung.classification.centre_effects import CentreEffects
+from fdglung.classification.clinical import Coding
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.nested import Fitted, probabilities
 from fdglung.lesion_classes import UNDETERMINED
@@ -48,6 +51,12 @@ class ClassifierModel:
         `RadiomicsSettings.digest` of the features; None where it is not known.
     radiomics
         These settings in full, as YAML, so that the features of a new study can be computed; None where not known.
+    clinical
+        How the clinical columns among the features are coded; empty where there are none.
+    harmonised
+        Centres, or scanners, whose effects are known.
+    gain, offset
+        (harmonised, selected) of these: see `fdglung.classification.centre_effects.CentreEffects`.
     config
         What it was trained with.
     trained_on
@@ -76,16 +85,27 @@ class ClassifierModel:
     unlike: Array = field(repr=False)
     settings: str | None
     radiomics: str | None = field(repr=False)
+    clinical: Coding = field(repr=False)
+    harmonised: tuple[str, ...]
+    gain: Array = field(repr=False)
+    offset: Array = field(repr=False)
     config: ClassifierConfig = field(repr=False)
     trained_on: str
     chosen: dict[str, Any]
     summary: dict[str, Any]
     versions: dict[str, str]
 
-    def prepared(self, values: Array) -> Array:
-        """Return selected features (lesions, selected), imputed and scaled."""
-        filled: Array = np.where(np.isnan(values), self.medians, values)
-        return (filled - self.centre) / self.scale
+    def prepared(self, values: Array, groups: Sequence[str] | None = None) -> Array:
+        """Return selected features (lesions, selected), imputed, scaled and harmonised.
+
+        Groups (lesions,) are centres or scanners, whichever was harmonised by; lesions of others than `harmonised`, and
+        all where there are none, stay as they are.
+        """
+        filled = np.where(np.isnan(values), self.medians, values)
+        scaled: Array = (filled - self.centre) / self.scale
+        if groups is None:
+            return scaled
+        return CentreEffects(self.harmonised, self.gain, self.offset).removed(scaled, groups)
 
     def probabilities(self, prepared: Array) -> Array:
         """Return (lesions, classes) of prepared features."""
@@ -109,7 +129,7 @@ def undetermined(config: ClassifierConfig, as_far: Array, missing: Array) -> NDA
     return far | (missing > config.undetermined.most_missing)
 
 
-def compact(fitted: Fitted, names: tuple[str, ...], values: Array) -> dict[str, Any]:
+def compact(fitted: Fitted, names: tuple[str, ...], values: Array, groups: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a `ClassifierModel` that a fitted training part decides.
 
     Parameters
@@ -120,20 +140,23 @@ def compact(fitted: Fitted, names: tuple[str, ...], values: Array) -> dict[str, 
         Of the features.
     values
         (lesions, features) raw, as it was fitted on.
+    groups
+        (lesions,) centres or scanners, as it was fitted on.
 
     """
-    columns = np.array(fitted.columns)
-    imputer, scaler = fitted.preparation["impute"], fitted.preparation["scale"]
-    middle = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
+    made = fitted.preparation
     return {
         "names": names,
         "selected": tuple(names[column] for column in fitted.columns),
         "ranked": tuple(names[column] for column in fitted.ranked),
-        "medians": np.asarray(imputer.statistics_, dtype=np.float64)[columns],
-        "centre": np.asarray(middle, dtype=np.float64)[columns],
-        "scale": np.asarray(scaler.scale_, dtype=np.float64)[columns],
+        "medians": made.medians,
+        "centre": made.centre,
+        "scale": made.scale,
+        "harmonised": made.effects.centres,
+        "gain": made.effects.gain,
+        "offset": made.effects.offset,
         "estimator": fitted.estimator,
         "calibrator": fitted.calibrator,
-        "training": np.asarray(fitted.preparation.transform(values), dtype=np.float64),
+        "training": made.apply(values, groups),
         "chosen": fitted.chosen,
     }

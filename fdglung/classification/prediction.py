@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
+from fdglung.classification.clinical import clinical_cautions, names_of, with_clinical
 from fdglung.classification.likeness import share_as_far, unlikeness
 from fdglung.classification.models import UNDETERMINED, ClassifierModel, undetermined
+from fdglung.classification.parts import DECISION, part_of
 from fdglung.classification.tables import Lesions
 from fdglung.errors import MissingFeaturesError, SettingsMismatchError
 
@@ -73,10 +75,13 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
         Columns that the model has selected are missing.
 
     """
+    lesions = _with_all_parts(model, lesions)
     values = _selected(model, lesions)
     cautions = list(lesions.cautions)
     imputed = np.isnan(values).sum(axis=1)
-    prepared = model.prepared(values)
+    harmonisation = model.config.harmonisation
+    groups = None if harmonisation is None else lesions.groups(harmonisation.by)
+    prepared = model.prepared(values, groups)
     found = model.probabilities(prepared)
     rule = model.config.undetermined
     unlike, nearest = unlikeness(prepared, model.training, usual=model.usual, neighbours=rule.neighbours)
@@ -94,6 +99,25 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
         nearest=mix.astype(np.float64),
         imputed=imputed,
         cautions=tuple(cautions),
+    )
+
+
+def _with_all_parts(model: ClassifierModel, lesions: Lesions) -> Lesions:
+    """Return lesions with columns without values for what is joined with the features and was not given."""
+    here = set(lesions.names)
+    if model.clinical and not set(names_of(model.clinical)) <= here:
+        told = clinical_cautions({}, model.clinical, lesions.rows)
+        lesions = with_clinical(replace(lesions, cautions=(*lesions.cautions, *told)), {}, model.clinical)
+    bare = [name for name in model.selected if name.startswith(DECISION) and name not in here]
+    if not bare:
+        return lesions
+    others = some(dict.fromkeys(part_of(name) for name in bare))
+    text = f"No probabilities of {others} were given; those of a middling lesion stand in for them."
+    return replace(
+        lesions,
+        names=(*lesions.names, *bare),
+        values=np.column_stack([lesions.values, np.full((len(lesions), len(bare)), np.nan)]),
+        cautions=(*lesions.cautions, Caution(CautionKind.MISSING_DECISIONS, text)),
     )
 
 
@@ -126,6 +150,7 @@ def _cautions(model: ClassifierModel, lesions: Lesions, prepared: Array, imputed
             "Probabilities may not hold there; harmonise the features, or train with that centre."
         )
         found.append(Caution(CautionKind.UNSEEN_CENTRE, text))
+    found += _not_harmonised(model, lesions)
     training = {row.tobytes() for row in np.round(model.training, 9) + 0.0}
     seen = [r for r, row in zip(lesions.rows, np.round(prepared, 9) + 0.0, strict=True) if row.tobytes() in training]
     if seen and len(model.selected) > 1:
@@ -142,3 +167,17 @@ def _cautions(model: ClassifierModel, lesions: Lesions, prepared: Array, imputed
         )
         found.append(Caution(CautionKind.IMPUTED_VALUES, text))
     return found
+
+
+def _not_harmonised(model: ClassifierModel, lesions: Lesions) -> list[Caution]:
+    settings = model.config.harmonisation
+    if settings is None:
+        return []
+    groups = lesions.groups(settings.by)
+    bare = [row for row, name in zip(lesions.rows, groups, strict=True) if name not in model.harmonised]
+    names = some(sorted({name or "not known" for name in groups if name not in model.harmonised}))
+    text = (
+        f"{rows_text(bare)}: the effects of the {settings.by} {names} are not known, and features are left as they are "
+        f"(known: {some(model.harmonised)}). Probabilities may not hold there."
+    )
+    return [Caution(CautionKind.NOT_HARMONISED, text)] if bare else []

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.classification.config import to_yaml
+from fdglung.classification.decisions import PROBABILITY
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.prediction import Classified
-from fdglung.classification.training_report import PROBABILITY, csv_text, key_columns
+from fdglung.classification.training_report import csv_text, key_columns
 
 
 def classified_csv(model: ClassifierModel, found: Classified) -> str:
     """Return a row a lesion.
 
     Columns: those that name it, ``centre``, ``class`` (or ``undetermined``), a probability a class, ``as_far``,
-    ``nearest_<class>`` (how many of the nearest training lesions are of it) and ``imputed``.
+    ``nearest_<class>`` (how many of the nearest training lesions are of it), ``imputed`` and ``trained_on``.
     """
     keys, named = key_columns(found.lesions)
     header = [
@@ -29,7 +30,7 @@ def classified_csv(model: ClassifierModel, found: Classified) -> str:
         *(PROBABILITY + name for name in model.classes),
         "as_far",
         *(f"nearest_{name}" for name in model.classes),
-        "imputed",
+        *("imputed", "trained_on"),
     ]
     rows = (
         [
@@ -40,6 +41,7 @@ def classified_csv(model: ClassifierModel, found: Classified) -> str:
             repr(float(found.as_far[row])),
             *(int(count) for count in found.nearest[row]),
             int(found.imputed[row]),
+            model.trained_on,
         ]
         for row in range(len(found.lesions))
     )
@@ -73,6 +75,7 @@ def about_document(
     return {
         "notice": RESEARCH_NOTICE,
         "model_sha256": model_sha256,
+        "trained_on": model.trained_on,
         "classes": list(model.classes),
         "selected": list(model.ranked),
         "training": model.summary,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
+from fdglung.classification.clinical import Coding, clinical_texts, coding_of, read_clinical, with_clinical
 from fdglung.classification.config import FEATURE_PREFIXES, ClassifierConfig
+from fdglung.classification.decisions import with_decisions
 from fdglung.classification.joining import KEYS, join
+from fdglung.classification.keyed import ALIASES
 from fdglung.errors import FeatureTableError, LabelTableError, SettingsMismatchError
 from fdglung.radiomics.settings import RadiomicsSettings, from_yaml, to_yaml
 from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX, FeatureTable
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
-
-ALIASES = {"patient_id": "patient", "lesion_class": "class", "center": "centre", "split": "set", "study": "case"}
-"""Other names that columns may have, as the synthetic cohorts' tables do."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Lesions:
         (lesions, features); NaN where there is none.
     keys
         Column of `KEYS` to its text a lesion; only those that the tables have.
-    patients, centres
-        (lesions,) texts; empty centres are not known.
+    patients, centres, scanners
+        (lesions,) texts; empty centres and scanners are not known.
     labels
         (lesions,) class of each; empty where there are no labels.
     rows
@@ -48,6 +48,8 @@ class Lesions:
         These settings as YAML.
     cautions
         What to know.
+    clinical
+        How the clinical columns among the features are coded.
 
     """
 
@@ -61,9 +63,15 @@ class Lesions:
     settings: str | None = None
     radiomics: str | None = None
     cautions: tuple[Caution, ...] = ()
+    scanners: tuple[str, ...] = ()
+    clinical: Coding = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def groups(self, by: str) -> tuple[str, ...]:
+        """Return the centres or the scanners (lesions,), whichever `by` names; empty where not known."""
+        return (self.scanners or ("",) * len(self)) if by == "scanner" else self.centres
 
 
 def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATURE_PREFIXES) -> Lesions:
@@ -111,7 +119,7 @@ def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATU
             )
         )
     blank = ("",) * len(table)
-    centres = _texts(table["centre"]) if "centre" in table.columns else blank
+    centres, scanners = (_texts(table[name]) if name in table.columns else blank for name in ("centre", "scanner"))
     return Lesions(
         names=tuple(names),
         values=values,
@@ -123,11 +131,12 @@ def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATU
         settings=settings.digest if settings else None,
         radiomics=to_yaml(settings) if settings else None,
         cautions=tuple(cautions),
+        scanners=scanners,
     )
 
 
-def lesions_of_table(table: FeatureTable) -> Lesions:
-    """Return the features of one study, as `fdglung.radiomics.extract` gives them; patient and centre are not known.
+def lesions_of_table(table: FeatureTable, *, centre: str = "", scanner: str = "") -> Lesions:
+    """Return the features of one study, as `fdglung.radiomics.extract` gives them; the patient is not known.
 
     A row's number is its lesion's label, counted from 0, so that warnings name lesions.
     """
@@ -138,7 +147,8 @@ def lesions_of_table(table: FeatureTable) -> Lesions:
         values=table.values,
         keys={"lesion": labels},
         patients=blank,
-        centres=blank,
+        centres=(centre,) * len(labels),
+        scanners=(scanner,) * len(labels),
         labels=blank,
         rows=tuple(lesion.label - 1 for lesion in table.lesions),
         settings=table.settings.digest,
@@ -146,8 +156,15 @@ def lesions_of_table(table: FeatureTable) -> Lesions:
     )
 
 
-def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: ClassifierConfig) -> Lesions:
-    """Read tables of features and the classes of their lesions.
+def read_labelled(
+    paths: Sequence[str | Path],
+    labels: str | Path,
+    config: ClassifierConfig,
+    *,
+    clinical: str | Path | None = None,
+    decisions: Mapping[str, Path] | None = None,
+) -> Lesions:
+    """Read tables of features and the classes of their lesions, with all that is joined with them.
 
     Parameters
     ----------
@@ -155,9 +172,13 @@ def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: Class
         As in `read_lesions`.
     labels
         CSV with the columns ``class``, ``patient`` (unless the features have it), some of `KEYS`, and where known
-        ``centre`` and ``set``; `ALIASES` are understood.
+        ``centre``, ``scanner`` and ``set``; `ALIASES` are understood.
     config
-        Names the classes, the sets that are trained on, and the beginnings of features.
+        Names the classes, the sets that are trained on, the beginnings of features, and the clinical columns.
+    clinical
+        CSV with clinical columns and some of `KEYS`; columns that it lacks are looked for in the labels.
+    decisions
+        Name of another model to the table of its probabilities: see `fdglung.classification.decisions`.
 
     Returns
     -------
@@ -172,11 +193,25 @@ def read_labelled(paths: Sequence[str | Path], labels: str | Path, config: Class
         A class is none of the configuration's.
     PatientInTwoSetsError
         A patient is in the training set and in another.
+    ClinicalTableError, DecisionTableError
+        A table cannot be read or matched, lacks a column, or holds what is no number, with rows and columns.
     FeatureTableError, SettingsMismatchError
         As in `read_lesions`.
 
     """
-    return join(read_lesions(paths, prefixes=config.features), _read_labels(Path(labels)), config)
+    table = _read_labels(Path(labels))
+    found = join(read_lesions(paths, prefixes=config.features), table, config)
+    if decisions:
+        classes = config.classes or tuple(sorted(set(found.labels)))
+        found = with_decisions(found, decisions, classes, training=True)
+    if config.clinical is None:
+        return found
+    columns = (*config.clinical.numbers, *config.clinical.categories)
+    tables = [*([read_clinical(clinical)] if clinical else []), (str(labels), table)]
+    texts = clinical_texts(found, columns, tables)
+    coding, cautions = coding_of(texts, config.clinical, found.rows)
+    joined = with_clinical(found, texts, coding)
+    return replace(joined, clinical=coding, cautions=(*joined.cautions, *cautions))
 
 
 def _read_features(given: str) -> tuple[str, pd.DataFrame, RadiomicsSettings | None]:
@@ -208,7 +243,7 @@ def _read(path: Path, error: Any, attribute: str, remedy: str) -> pd.DataFrame:
     import pandas as pd
 
     # Keys are compared as they are written: 007 is not 7.
-    texts = dict.fromkeys((*KEYS, *ALIASES, "class", "centre", "set", "status", "warnings"), str)
+    texts = dict.fromkeys((*KEYS, *ALIASES, "class", "centre", "scanner", "set", "status", "warnings"), str)
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)

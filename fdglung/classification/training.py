@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fdglung.classification.cautions import Caution
+from fdglung.classification.cautions import Caution, CautionKind, some
+from fdglung.classification.centre_effects import known_centres
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.data_check import check_data
 from fdglung.classification.estimators import check_model
@@ -46,6 +47,8 @@ class FoldRecord:
         Parameters that the inner folds decided for.
     score
         Of these, in the inner folds.
+    part_scores
+        Where decisions are joined: the same of each model by itself.
 
     """
 
@@ -58,6 +61,7 @@ class FoldRecord:
     selected: tuple[str, ...] = field(repr=False)
     chosen: dict[str, Any]
     score: float
+    part_scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def train(
     Raises
     ------
     ParameterError
-        The model has no parameter of that name, or `workers` is below 1.
+        The model has no parameter of that name, `workers` is below 1, or centres cannot be harmonised.
     LabelTableError
         A lesion has no class or no patient.
     UnknownLesionClassError
@@ -141,7 +145,7 @@ def train(
     require(whole(workers), "workers", "The number is no whole number above 0", "Give 1 or more")
     check_model(config)
     classes, codes = _classes(lesions, config)
-    cautions = check_data(lesions)
+    cautions = (*check_data(lesions), *_not_harmonised(lesions, config))
     splits, more = patient_folds(
         codes,
         lesions.patients,
@@ -170,12 +174,13 @@ def train(
         as_far[fold == number] = share_as_far(unlike[fold == number], unlike[fold != number])
     model = ClassifierModel(
         classes=classes,
-        **compact(final.fitted, lesions.names, lesions.values),
+        **compact(final.fitted, lesions.names, lesions.values, _groups(lesions, config)),
         codes=codes,
         usual=final.usual,
         unlike=unlike,
         settings=lesions.settings,
         radiomics=lesions.radiomics,
+        clinical=lesions.clinical,
         config=config,
         trained_on=trained_on,
         summary=_summary(lesions),
@@ -237,7 +242,9 @@ def _run(
 
 def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: ClassifierConfig, split: Split) -> _Part:
     train, test = split
-    whose, where = np.asarray(lesions.patients), np.asarray(lesions.centres)
+    whose, where, groups = (
+        np.asarray(texts) for texts in (lesions.patients, lesions.centres, _groups(lesions, config))
+    )
     fitted = fit(
         lesions.values[train],
         codes[train],
@@ -245,15 +252,17 @@ def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: Clas
         where[train].tolist(),
         classes=classes,
         config=config,
+        names=lesions.names,
+        groups=groups[train].tolist(),
     )
-    inside = np.asarray(fitted.preparation.transform(lesions.values[train]), dtype=np.float64)
+    inside = fitted.preparation.apply(lesions.values[train], groups[train])
     neighbours = config.undetermined.neighbours
     usual = usual_distance(inside, whose[train], neighbours=neighbours)
     if not len(test):
         return _Part(fitted, usual, np.zeros((0, len(classes))), np.zeros(0))
-    outside = np.asarray(fitted.preparation.transform(lesions.values[test]), dtype=np.float64)
+    outside = fitted.preparation.apply(lesions.values[test], groups[test])
     unlike, _ = unlikeness(outside, inside, usual=usual, neighbours=neighbours)
-    return _Part(fitted, usual, fitted.probabilities(lesions.values[test]), unlike)
+    return _Part(fitted, usual, fitted.probabilities(lesions.values[test], groups[test]), unlike)
 
 
 def _record(number: int, split: Split, part: _Part, lesions: Lesions) -> FoldRecord:
@@ -269,7 +278,25 @@ def _record(number: int, split: Split, part: _Part, lesions: Lesions) -> FoldRec
         selected=tuple(lesions.names[column] for column in fitted.ranked),
         chosen=fitted.chosen,
         score=max(score for _, score in fitted.scores),
+        part_scores=fitted.part_scores,
     )
+
+
+def _groups(lesions: Lesions, config: ClassifierConfig) -> tuple[str, ...]:
+    return lesions.groups("centre" if config.harmonisation is None else config.harmonisation.by)
+
+
+def _not_harmonised(lesions: Lesions, config: ClassifierConfig) -> tuple[Caution, ...]:
+    if config.harmonisation is None:
+        return ()
+    groups, by = _groups(lesions, config), config.harmonisation.by
+    small = sorted(set(groups) - set(known_centres(groups, config.harmonisation)))
+    names = some(f"{name or 'not known'} ({groups.count(name)} lesions)" for name in small)
+    text = (
+        f"Lesions of the {by} {names} are left as they are: fewer than {config.harmonisation.least_lesions}, or not "
+        "known. In a fold that may be so of others too."
+    )
+    return (Caution(CautionKind.NOT_HARMONISED, text),) if small else ()
 
 
 def _summary(lesions: Lesions) -> dict[str, Any]:

@@ -13,14 +13,12 @@ import numpy as np
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.classification.config import to_yaml
+from fdglung.classification.decisions import PROBABILITY
 from fdglung.classification.joining import KEYS
 from fdglung.classification.models import UNDETERMINED, undetermined
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.tables import Lesions
 from fdglung.classification.training import Training
-
-PROBABILITY = "probability_"
-"""Before the class in names of columns."""
 
 
 def predictions_csv(training: Training) -> str:
@@ -89,6 +87,7 @@ def report_document(training: Training) -> dict[str, Any]:
                 "selected": list(fold.selected),
                 "chosen": fold.chosen,
                 "inner_score": fold.score,
+                "inner_score_alone": fold.part_scores,
             }
             for fold in training.folds
         ],

@@ -19,7 +19,7 @@ def test_the_configuration_of_the_page_is_the_default():
 
 def test_every_error_that_the_page_names_is_there():
     named = set(re.findall(r"`(\w+Error)`", PAGE))
-    assert len(named) == 10
+    assert len(named) == 13
     assert all(issubclass(getattr(errors, name), errors.InputError) for name in named)
 
 

@@ -1,0 +1,172 @@
+"""The classifier that is trained on synthetic lesions: features, training, and how well it does, step by step.
+
+`python -m benchmarks.phantom_classes features COHORT OUT` computes the features of the lesions of a cohort that
+`fdglung phantom COHORT --cohort benchmarks/cohort.yaml` makes, by their true masks; it may run while the cohort grows,
+and is done once it said so. `--partial` puts tables together of the studies that are done.
+
+`… train OUT` trains on the cohort's training and validation studies, and writes OUT/phantom.skops.
+
+`… evaluate OUT COHORT [--centre OUT2 COHORT2]` measures it on the internal test set and the scanners of a vendor that
+it never saw (the cohort's external split), and on a further centre (`benchmarks/cohort_external_centre.yaml`), beside
+the best possible reader of the same lesions (`benchmarks.phantom_limit`).
+
+`… found OUT COHORT` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
+
+`… checks OUT` trains with shuffled classes, and with a patient twice under two ids.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+SETTINGS = Path(__file__).with_name("phantom_radiomics.yaml")
+CONFIG = Path(__file__).with_name("phantom_classifier.yaml")
+NEW_SCANNER, CENTRE = "new_scanner", "external_centre"
+MOST = 10
+"""Lesions of a patient."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    features = commands.add_parser("features")
+    features.add_argument("cohort", type=Path)
+    features.add_argument("out", type=Path)
+    features.add_argument("--centre", action="store_true", help="the cohort is the further centre")
+    features.add_argument("--partial", action="store_true")
+    features.set_defaults(run=_features)
+    train = commands.add_parser("train")
+    train.add_argument("out", type=Path)
+    train.set_defaults(run=_train)
+    evaluate = commands.add_parser("evaluate")
+    evaluate.add_argument("out", type=Path)
+    evaluate.add_argument("cohort", type=Path)
+    evaluate.add_argument("--centre", type=Path, nargs=2, metavar=("OUT2", "COHORT2"))
+    evaluate.set_defaults(run=_evaluate)
+    found = commands.add_parser("found")
+    found.add_argument("out", type=Path)
+    found.add_argument("cohort", type=Path)
+    found.add_argument("--studies", type=int, default=20)
+    found.set_defaults(run=_found)
+    checks = commands.add_parser("checks")
+    checks.add_argument("out", type=Path)
+    checks.set_defaults(run=_checks)
+    options = parser.parse_args()
+    done: int = options.run(options)
+    return done
+
+
+def _features(options: argparse.Namespace) -> int:
+    from benchmarks.phantom_tables import write_features
+
+    names = {"external": CENTRE if options.centre else NEW_SCANNER}
+    whole = write_features(options.cohort, options.out, SETTINGS, set_names=names, partial=options.partial)
+    print("done" if whole else "the cohort is not whole")
+    return 0 if whole else 3
+
+
+def _train(options: argparse.Namespace) -> int:
+    from fdglung.cli import main as fdglung
+
+    labels = _drawn(options.out)
+    trained = labels[labels["set"].isin(["train", "validation"])]
+    text = f"{len(trained)} synthetic lesions of {trained['patient'].nunique()} synthetic patients (fdglung phantom)"
+    given = [str(options.out / "features.csv"), "--labels", str(options.out / "drawn.csv"), "--config", str(CONFIG)]
+    out = ["--out", str(options.out / "phantom.skops"), "--trained-on", text, "--overwrite"]
+    return fdglung(["train-classifier", *given, *out])
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from benchmarks.phantom_measures import SEEN, print_areas, write_limits, write_predictions
+    from fdglung.evaluation.classification import evaluate_classification
+
+    sets = [("internal_test", options.out, options.cohort), (NEW_SCANNER, options.out, options.cohort)]
+    if options.centre:
+        sets.append((CENTRE, *options.centre))
+        _drawn(options.centre[0])
+    _drawn(options.out)
+    model = options.out / "phantom.skops"
+    predictions = write_predictions(model, sets, options.out / "predictions.csv")
+    limits = {name: write_limits(predictions, sets, options.out / f"limit_{name}.csv", seen=name) for name in SEEN}
+    print_areas({"model": predictions, **limits})
+    # Tables and plots of model and limit on the same draws.
+    evaluate_classification(predictions, options.out / "evaluation", compare=limits["all"], overwrite=True)
+    return 0
+
+
+def _found(options: argparse.Namespace) -> int:
+    from benchmarks.phantom_found import print_found
+
+    print_found(options.out / "phantom.skops", options.out / "labels.csv", options.cohort, studies=options.studies)
+    return 0
+
+
+def _checks(options: argparse.Namespace) -> int:
+    from fdglung.classification import from_yaml, read_labelled
+    from fdglung.classification.training import train
+    from fdglung.errors import DuplicatedPatientError
+    from fdglung.evaluation.bootstrap import Bootstrap
+
+    config = from_yaml(CONFIG)
+    lesions = read_labelled([options.out / "features.csv"], options.out / "drawn.csv", config)
+    done = train(shuffled(lesions), config)
+    from fdglung.classification.nested import macro_auc
+
+    area = Bootstrap(500).statistic(
+        lambda rows: macro_auc(done.codes[rows], done.probabilities[rows]), done.lesions.patients
+    )
+    print(f"shuffled classes: macro AUC out of fold {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    try:
+        train(with_a_patient_twice(lesions), config)
+    except DuplicatedPatientError as error:
+        print(f"a patient under two ids: {error}")
+        return 0
+    print("a patient under two ids was not found")
+    return 1
+
+
+def shuffled(lesions: Any, seed: int = 0) -> Any:
+    """Return lesions with the classes of their patients shuffled."""
+    import numpy as np
+
+    whose = dict(zip(lesions.patients, lesions.labels, strict=True))
+    mixed = np.random.default_rng(seed).permutation(list(whose.values()))
+    given = dict(zip(whose, mixed.tolist(), strict=True))
+    return replace(lesions, labels=tuple(given[patient] for patient in lesions.patients))
+
+
+def with_a_patient_twice(lesions: Any) -> Any:
+    """Return lesions with those of the first patient once more under another id."""
+    import numpy as np
+
+    rows = [row for row, patient in enumerate(lesions.patients) if patient == lesions.patients[0]]
+
+    def more(texts: Any) -> Any:
+        return (*texts, *(texts[row] for row in rows)) if texts else texts
+
+    return replace(
+        lesions,
+        values=np.concatenate([lesions.values, lesions.values[rows]]),
+        keys={name: more(texts) for name, texts in lesions.keys.items()},
+        patients=(*lesions.patients, *("another id" for _ in rows)),
+        **{name: more(getattr(lesions, name)) for name in ("centres", "scanners", "labels")},
+        rows=tuple(range(len(lesions) + len(rows))),
+    )
+
+
+def _drawn(out: Path) -> Any:
+    """Write and return the labels of the lesions that are trained and tested on."""
+    import pandas as pd  # type: ignore[import-untyped]
+
+    from benchmarks.phantom_tables import lung_lesions
+
+    labels = lung_lesions(pd.read_csv(out / "labels.csv"), most=MOST)
+    labels.to_csv(out / "drawn.csv", index=False)
+    return labels
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

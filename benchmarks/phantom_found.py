@@ -1,0 +1,86 @@
+"""The phantom classifier on lesions as the product finds them, in place of their true masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+import SimpleITK as sitk
+from tqdm import tqdm
+
+from fdglung.classification.model_file import load_model
+from fdglung.classification.models import ClassifierModel
+from fdglung.classification.nested import macro_auc
+from fdglung.classification.prediction import classify
+from fdglung.classification.tables import lesions_of_table
+from fdglung.evaluation.bootstrap import Bootstrap
+from fdglung.nifti import read_study
+from fdglung.pipeline import Settings, find_lesions, find_lungs
+from fdglung.radiomics import extract, from_yaml
+
+
+def print_found(model: Path, labels: Path, cohort: Path, *, studies: int) -> None:
+    """Print the macro AUC of findings that overlap a true lesion, and that of the same lesions' true masks."""
+    loaded = load_model(model)
+    known = pd.read_csv(labels)
+    cases = list(dict.fromkeys(known[known["set"] == "internal_test"]["case"]))[:studies]
+    rows: list[dict[str, Any]] = []
+    for case in tqdm(cases, desc="studies"):
+        rows += _rows(cohort / case, loaded, known[known["case"] == case])
+    table = pd.DataFrame(rows)
+    table.to_csv(model.with_name("found.csv"), index=False)
+    hits = table[table["truth"] != ""]
+    print(f"{len(cases)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
+    for kinds in (("lung",), ("lung", "node")):
+        part = hits[hits["kind"].isin(kinds)]
+        codes = np.array([loaded.classes.index(one) for one in part["truth"]])
+        for name in ("found", "true"):
+            chances = part[[f"{name}_{one}" for one in loaded.classes]].to_numpy()
+            area = Bootstrap(1000).statistic(
+                lambda taken, codes=codes, chances=chances: macro_auc(codes[taken], chances[taken]),  # type: ignore[misc]
+                part["case"].tolist(),
+            )
+            right = (chances.argmax(axis=1) == codes).mean()
+            print(
+                f"{' and '.join(kinds)}, {name} masks: {len(part)} lesions, macro AUC {area.value:.3f} "
+                f"({area.low:.3f} to {area.high:.3f}), accuracy {right:.3f}"
+            )
+    print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)} found")
+
+
+def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a row a finding: the true lesion that it overlaps most, and what is said of both masks."""
+    study = read_study(folder / "pet.nii.gz", folder / "ct.nii.gz")
+    found = find_lesions(study, find_lungs(study, Settings()), Settings())
+    if not found.lesions:
+        return []
+    settings = from_yaml(model.radiomics or "")
+    truth = sitk.ReadImage(str(folder / "lesions.nii.gz"))
+    own, other = sitk.GetArrayViewFromImage(found.labels), sitk.GetArrayViewFromImage(truth)
+    matches = {lesion.label: _most(other[own == lesion.label]) for lesion in found.lesions}
+    said = classify(model, lesions_of_table(extract(study, found.labels, settings, workers=1)))
+    wanted = sorted({label for label in matches.values() if label})
+    best = None
+    if wanted:
+        best = classify(model, lesions_of_table(extract(study, truth, settings, labels=wanted, workers=1)))
+    about = known.set_index("lesion")
+    rows = []
+    for place, lesion in enumerate(said.lesions.keys["lesion"]):
+        label = matches[int(lesion)]
+        row = {"case": folder.name, "finding": lesion, "lesion": label, "truth": "", "kind": ""}
+        row |= {f"found_{one}": said.probabilities[place, code] for code, one in enumerate(model.classes)}
+        row["undetermined"] = said.classes[place] not in model.classes
+        if label and best is not None:
+            row |= {"truth": about.loc[label, "class"], "kind": about.loc[label, "kind"]}
+            at = wanted.index(label)
+            row |= {f"true_{one}": best.probabilities[at, code] for code, one in enumerate(model.classes)}
+        rows.append(row)
+    return rows
+
+
+def _most(labels: np.ndarray) -> int:
+    """Return the label above 0 that is the commonest; 0 where there is none."""
+    counts = np.bincount(labels[labels > 0].astype(np.int64)) if (labels > 0).any() else np.zeros(1)
+    return int(counts.argmax())
