@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_image_classifier import IMAGE_SUFFIXES, classify_images
 from fdglung.cli_progress import Progress, ProgressBar, part
 from fdglung.cli_radiomics import load_with_lesions, print_warnings
 from fdglung.errors import OutputExistsError, ParameterError
@@ -66,9 +67,15 @@ def add_classify(commands: Any) -> None:
         "source",
         nargs="+",
         metavar="STUDY|[CASE=]FEATURES",
-        help=f"folder or zip of a DICOM study; or {_FEATURES}",
+        help=f"folder or zip of a DICOM study; or {_FEATURES}; or, for an image classifier, its list of cases",
     )
-    command.add_argument("--model", type=Path, required=True, metavar="MODEL", help="model.skops of train-classifier")
+    command.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="model.skops of train-classifier, or model.pt or .onnx of train-image-classifier",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="OUT.csv", help="a row a lesion")
     command.add_argument("--shap", action="store_true", help="write how each feature moved the probabilities")
     _add_common(command)
@@ -134,6 +141,8 @@ def _print_training(done: Training, out: Path) -> None:
 
 
 def _classify(options: argparse.Namespace) -> dict[str, object]:
+    if options.model.suffix in IMAGE_SUFFIXES:
+        return classify_images(options)
     import hashlib
 
     suffixes = (".about.json", *([".shap.csv"] if options.shap else []))
@@ -172,11 +181,13 @@ def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierMod
     if not _is_study(options.source):
         model = load_model(options.model)
         return model, read_lesions(options.source, prefixes=model.config.features), ()
+    from fdglung.classification.models import ClassifierModel
     from fdglung.classification.tables import lesions_of_table
     from fdglung.pipeline import load_classifier
     from fdglung.radiomics import extract, from_yaml
 
     model = load_classifier(options.model).model
+    assert isinstance(model, ClassifierModel)
     study, labels, uids, warnings = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
     settings = from_yaml(model.radiomics or "")
     table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))
