@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +80,7 @@ def classify_images(options: argparse.Namespace) -> dict[str, object]:
         tell("reading", 0.0)
         from fdglung.classification.image.model_file import load_image_model
         from fdglung.classification.image.prediction import classify_images as classify
-        from fdglung.classification.image.report import about_document, classes_csv, classified_patients_csv
+        from fdglung.classification.image.report import about_document, classes_files
         from fdglung.files import write_files
 
         model = load_image_model(options.model)
@@ -90,11 +89,7 @@ def classify_images(options: argparse.Namespace) -> dict[str, object]:
         found, patients = classify(model, lesions, raw)
         digest = hashlib.sha256(options.model.read_bytes()).hexdigest()
         about = about_document(model, found, model_sha256=digest, study_warnings=warnings)
-        contents = {
-            _beside(options.out, ".patients.csv"): classified_patients_csv(model, patients).encode(),
-            _beside(options.out, ".about.json"): json.dumps(about, indent=2).encode(),
-            options.out: classes_csv(model, found, patients).encode(),
-        }
+        contents = classes_files(model, found, patients, about, options.out)
         write_files(contents)
     if not options.json:
         from collections import Counter
@@ -115,14 +110,7 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
         tell("reading", 0.0)
         from fdglung.classification.image.cases import LESIONS, read_images
         from fdglung.classification.image.config import ImageClassifierConfig, from_yaml
-        from fdglung.classification.image.model_file import model_bytes
-        from fdglung.classification.image.report import (
-            patients_csv,
-            predictions_csv,
-            report_document,
-            report_json,
-            report_markdown,
-        )
+        from fdglung.classification.image.report import report_document, training_files
         from fdglung.classification.image.training import train
         from fdglung.files import write_files
 
@@ -136,12 +124,7 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
             )
         given = read_images(options.source, config, labels=labels, cache=options.cache, progress=part(tell, 0.0, 0.2))
         done = train(given, config, trained_on=options.trained_on, progress=part(tell, 0.2, 0.99))
-        made = (predictions_csv, patients_csv, report_json, report_markdown)
-        contents = {
-            _beside(options.out, suffix): write(done).encode() for suffix, write in zip(_BESIDE, made, strict=True)
-        }
-        # The model last: where it is, all is whole.
-        contents[options.out] = model_bytes(done.model, options.out.suffix)
+        contents = training_files(done, options.out)
         write_files(contents)
     document = report_document(done)
     if not options.json:

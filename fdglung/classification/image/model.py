@@ -80,7 +80,7 @@ class ImageClassifierModel:
     patient_temperature: float
     centre: Array = field(repr=False)
     scale: Array = field(repr=False)
-    training: NDArray[np.float32] = field(repr=False)
+    training: Array = field(repr=False)
     codes: Indices = field(repr=False)
     usual: float
     unlike: Array = field(repr=False)

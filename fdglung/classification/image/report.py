@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from fdglung import RESEARCH_NOTICE
 from fdglung.classification.image.config import to_yaml
 from fdglung.classification.image.model import ImageClassifierModel
+from fdglung.classification.image.model_file import model_bytes
 from fdglung.classification.image.prediction import ClassifiedPatients
 from fdglung.classification.image.training import ImageTraining
 from fdglung.classification.nested import macro_auc
@@ -19,6 +21,32 @@ from fdglung.classification.training_report import PROBABILITY, csv_text, key_co
 from fdglung.lesion_classes import UNDETERMINED
 
 Array = NDArray[np.float64]
+
+
+TRAINING_SUFFIXES = (".predictions.csv", ".patients.csv", ".report.json", ".report.md")
+"""Of the files beside a model."""
+
+CLASSES_SUFFIXES = (".patients.csv", ".about.json")
+"""Of the files beside a table of classes."""
+
+
+def training_files(training: ImageTraining, out: Path) -> dict[Path, bytes]:
+    """Return what a training is written as, by path; the model is last: where it is, all is whole."""
+    made = (predictions_csv, patients_csv, report_json, report_markdown)
+    found = {
+        out.with_name(out.stem + suffix): write(training).encode()
+        for suffix, write in zip(TRAINING_SUFFIXES, made, strict=True)
+    }
+    return found | {out: model_bytes(training.model, out.suffix)}
+
+
+def classes_files(
+    model: ImageClassifierModel, found: Classified, patients: ClassifiedPatients, about: dict[str, Any], out: Path
+) -> dict[Path, bytes]:
+    """Return what a classification is written as, by path; the table of lesions is last."""
+    made = (classified_patients_csv(model, patients), json.dumps(about, indent=2))
+    beside = {out.with_name(out.stem + suffix): text for suffix, text in zip(CLASSES_SUFFIXES, made, strict=True)}
+    return {path: text.encode() for path, text in (beside | {out: classes_csv(model, found, patients)}).items()}
 
 
 def predictions_csv(training: ImageTraining) -> str:

@@ -142,7 +142,7 @@ def train(
         patient_temperature=_patient_temperature(tested.patient_logits, own, patients, config),
         centre=known.centre,
         scale=known.scale,
-        training=known.prepared.astype(np.float32),
+        training=known.prepared,
         codes=codes,
         usual=known.usual,
         unlike=tested.unlike,
