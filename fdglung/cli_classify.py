@@ -186,8 +186,9 @@ def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierMod
     from fdglung.pipeline import load_classifier
     from fdglung.radiomics import extract, from_yaml
 
-    model = load_classifier(options.model).model
-    assert isinstance(model, ClassifierModel)
+    loaded = load_classifier(options.model).model
+    assert isinstance(loaded, ClassifierModel)
+    model = loaded
     study, labels, uids, warnings = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
     settings = from_yaml(model.radiomics or "")
     table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))

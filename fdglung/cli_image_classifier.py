@@ -154,10 +154,13 @@ def _lesions(
         return given.lesions, given.raw, ()
     from fdglung.classification.image.patches import patches
     from fdglung.classification.image.study import study_lesions
+    from fdglung.study import Study
 
-    study, labels, uids, warnings = load_with_lesions(source, None, part(tell, 0.0, 0.9))
-    cut = patches({"PET": study.pet, "CT": study.ct}, labels, model.config, only=tuple(sorted(uids)))
-    return study_lesions(cut.labels), cut.raw, tuple(warnings)
+    found = load_with_lesions(source, None, part(tell, 0.0, 0.9))
+    study, wanted = found.images, tuple(sorted(found.tracking_uids))
+    assert isinstance(study, Study)
+    cut = patches({"PET": study.pet, "CT": study.ct}, found.lesions, model.config, only=wanted)
+    return study_lesions(cut.labels), cut.raw, found.warnings
 
 
 def _check_output(options: argparse.Namespace, suffixes: tuple[str, ...], others: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ class Augmentation:
         self.settings = given
         self.channels = config.channels
         self.random = np.random.default_rng(seed)
+        self.moves = max(given.rotate_degrees, given.scale, given.shift_mm) > 0
         turn = [math.radians(given.rotate_degrees)] * 3
         self.affine = RandAffine(
             prob=1.0,
@@ -53,7 +54,8 @@ class Augmentation:
         """
         # MONAI moves all channels alike: lesions stand for channels.
         together: Any = raw.reshape(-1, *raw.shape[2:])
-        moved = torch.as_tensor(self.flip(self.affine(together))).reshape(raw.shape).clone()
+        together = self.affine(together) if self.moves else together
+        moved = torch.as_tensor(self.flip(together)).reshape(raw.shape).clone()
         for place, channel in enumerate(self.channels):
             if channel == "PET":
                 moved[:, place] = self._suv(moved[:, place])

@@ -150,8 +150,8 @@ class ImageClassifierConfig:
     blocks: tuple[int, ...] = (1, 1, 1, 1)
     attention: int = 32
     dropout: float = 0.3
-    epochs: int = 30
-    lesions_per_step: int = 24
+    epochs: int = 40
+    lesions_per_step: int = 16
     most_lesions: int = 6
     learning_rate: float = 0.002
     weight_decay: float = 0.02

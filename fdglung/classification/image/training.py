@@ -138,7 +138,7 @@ def train(
         classes=classes,
         config=config,
         weights=weights_of(network),
-        lesion_temperature=_temperature(tested.logits, codes, config),
+        lesion_temperature=temperature(tested.logits, codes, config),
         patient_temperature=_patient_temperature(tested.patient_logits, own, patients, config),
         centre=known.centre,
         scale=known.scale,
@@ -167,6 +167,33 @@ def train(
         patient_probabilities=parted,
         cautions=(*lesions.cautions, *cautions),
     )
+
+
+def temperature(logits: Array, codes: Indices, config: ImageClassifierConfig) -> float:
+    """Return what logits are to be divided by (Guo et al., ICML 2017:1321), as scikit-learn finds it.
+
+    Parameters
+    ----------
+    logits
+        (cases, classes), of cases that the network was not trained on.
+    codes
+        (cases,) their classes.
+    config
+        Names the calibration.
+
+    Returns
+    -------
+    float
+        1 without calibration, or where not every class is there.
+
+    """
+    present = np.unique(codes)
+    if config.calibration == "none" or len(present) < logits.shape[1]:
+        return 1.0
+    # scikit-learn takes one score of two classes, and makes (-x, x) of it.
+    scores = (logits[:, 1:] - logits[:, :1]) / 2 if logits.shape[1] == 2 else logits
+    learned = calibrated(scores, codes, method="temperature")
+    return 1.0 / float(learned.calibrated_classifiers_[0].calibrators[0].beta_)
 
 
 @dataclass(frozen=True)
@@ -206,7 +233,7 @@ class _Tested:
         found, parted = np.zeros_like(self.logits), np.zeros_like(self.patient_logits)
         for number in np.unique(self.fold).tolist():
             here = self.fold == number
-            found[here] = softmax(self.logits[here] / _temperature(self.logits[~here], codes[~here], config))
+            found[here] = softmax(self.logits[here] / temperature(self.logits[~here], codes[~here], config))
             here = self.patient_fold == number
             others = [name for name, inside in zip(patients, here, strict=True) if not inside]
             warmth = _patient_temperature(self.patient_logits[~here], own, others, config)
@@ -250,22 +277,11 @@ def _test(
         tested.patient_fold[place], tested.patient_logits[place] = number, patient
 
 
-def _temperature(logits: Array, codes: Indices, config: ImageClassifierConfig) -> float:
-    """Return what logits are to be divided by: 1 without calibration, or where not every class is there."""
-    present = np.unique(codes)
-    if config.calibration == "none" or len(present) < logits.shape[1]:
-        return 1.0
-    # scikit-learn takes one score of two classes, and makes (-x, x) of it.
-    scores = (logits[:, 1:] - logits[:, :1]) / 2 if logits.shape[1] == 2 else logits
-    learned = calibrated(scores, codes, method="temperature")
-    return 1.0 / float(learned.calibrated_classifiers_[0].calibrators[0].beta_)
-
-
 def _patient_temperature(
     logits: Array, own: dict[str, int], patients: Sequence[str], config: ImageClassifierConfig
 ) -> float:
     codes = np.array([own.get(name, -1) for name in patients], dtype=np.intp)
-    return _temperature(logits[codes >= 0], codes[codes >= 0], config)
+    return temperature(logits[codes >= 0], codes[codes >= 0], config)
 
 
 def _summary(lesions: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ TINY = {
     "learning_rate": 0.01,
     "ema_decay": 0.9,
     "folds": 3,
-    "augmentation": {"rotate_degrees": 5.0, "shift_mm": 0.0, "scale": 0.0, "flip": 0.0},
+    "augmentation": {"rotate_degrees": 0.0, "shift_mm": 0.0, "scale": 0.0, "flip": 0.0},
 }
 CONFIG = from_mapping(TINY)
 

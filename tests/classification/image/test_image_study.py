@@ -3,15 +3,19 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from fdglung import cli
+from fdglung.classification.image.model_file import model_bytes
 from fdglung.errors import NoCtError
 from fdglung.findings import from_json, to_json
 from fdglung.pipeline import Classifier, classify
 from fdglung.reporting import write_report
 from fdglung.reporting.display import views
 from tests.classification.image.made import CLASSES, untrained
+from tests.classification.study_model import write_study
 from tests.reporting.studies import analysis
 
 CLASSIFIER = Classifier(untrained(trained_on="noise"), "model.pt", "ab" * 32)
@@ -86,3 +90,19 @@ def test_a_study_without_lesions_is_classified_without_work():
     found = classify(analysis(0), CLASSIFIER)
     assert found.findings.classification.lesions == ()
     assert not found.class_maps
+
+
+@pytest.mark.slow
+def test_the_commands_say_of_a_study_what_its_report_says(tmp_path, capsys):
+    study = write_study(tmp_path / "study")
+    model = tmp_path / "model.onnx"
+    model.write_bytes(model_bytes(untrained(trained_on="noise"), ".onnx"))
+    given = ("classify", study, "--model", model, "--out", tmp_path / "classes.csv")
+    assert cli.main([str(one) for one in given]) == 0
+    assert cli.main([str(one) for one in ("analyze", study, tmp_path / "report", "--classifier", model)]) == 0
+    assert "trained on noise" in capsys.readouterr().out
+    table, report = pd.read_csv(tmp_path / "classes.csv"), pd.read_csv(tmp_path / "report" / "lesions.csv")
+    assert table["lesion"].tolist() == report["lesion"].tolist()
+    assert table["class"].tolist() == report["class"].tolist()
+    for name in CLASSES:
+        assert report[f"probability_{name}"].to_numpy() == pytest.approx(table[f"probability_{name}"], rel=1e-5)

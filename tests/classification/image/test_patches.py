@@ -33,7 +33,7 @@ def boxes(like, *places):
 
 @pytest.fixture(scope="module")
 def cut():
-    pet = ramp((2.0, 2.0, 3.0), (80, 70, 60), (-60.0, -50.0, 10.0))
+    pet = ramp((2.0, 2.0, 4.0), (80, 70, 60), (-60.0, -50.0, 10.0))
     ct = ramp((1.0, 1.0, 1.5), (200, 180, 140), (-70.0, -60.0, 0.0))
     labels = boxes(pet, ((20, 20, 30), (26, 30, 40)), ((2, 2, 2), (6, 8, 10)))
     return pet, patches({"PET": pet, "CT": ct}, labels, CONFIG)
@@ -54,8 +54,8 @@ def test_a_patch_is_centred_on_its_lesion_and_its_mask_has_the_lesions_volume(cu
     middle = pet.TransformContinuousIndexToPhysicalPoint((34.5, 24.5, 22.5))
     for axis in range(3):
         assert found.grids[0].origin_mm[axis] + 7.5 * 4.0 == pytest.approx(middle[axis])
-    # 6 x 10 x 10 voxels of 12 mm3.
-    assert found.raw[0, 2].sum() * 64.0 == pytest.approx(600 * 12.0, rel=0.02)
+    # 6 x 10 x 10 voxels of 16 mm3; averages over 4 mm, then linear between grids of 4 mm, keep the sum.
+    assert found.raw[0, 2].sum() * 64.0 == pytest.approx(600 * 16.0, rel=1e-4)
     assert found.raw[:, 2].max() <= 1
 
 
