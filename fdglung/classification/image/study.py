@@ -93,17 +93,20 @@ def classified_images(
         probabilities={name: float(patients.probabilities[0, code]) for code, name in enumerate(model.classes)},
         attention={str(label): float(patients.attention[row]) for row, label in enumerate(wanted)},
     )
-    maps = {}
-    for row, label in enumerate(wanted):
-        if label in explained:
-            from fdglung.classification.image.explanation import as_image, occlusion_map
+    told = [ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions]
+    maps: dict[int, sitk.Image] = {}
+    try:
+        for row, label in enumerate(wanted):
+            if label in explained:
+                from fdglung.classification.image.explanation import as_image, occlusion_map
 
-            code = int(found.probabilities[row].argmax())
-            maps[label] = as_image(occlusion_map(model, cut.raw[row], code), cut.grids[row])
-            tell("lesions explained", 0.4 + 0.6 * len(maps) / len(explained))
-    told = (ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions)
-    warnings = tuple(f"Classes: {text}" for text in told)
-    return StudyClasses(lesions, patient, maps, warnings)
+                code = int(found.probabilities[row].argmax())
+                maps[label] = as_image(occlusion_map(model, cut.raw[row], code), cut.grids[row])
+                tell("lesions explained", 0.4 + 0.6 * len(maps) / len(explained))
+    except ImportError:
+        # A model of ONNX needs neither to classify.
+        told.append("Where the network looks is not shown, because torch and MONAI are not installed.")
+    return StudyClasses(lesions, patient, maps, tuple(f"Classes: {text}" for text in told))
 
 
 def study_lesions(labels: tuple[int, ...]) -> Lesions:

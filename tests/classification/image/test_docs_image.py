@@ -30,7 +30,7 @@ def test_the_defaults_of_the_bundle_are_those_of_the_command():
 
 def test_every_error_that_the_page_names_is_there():
     named = set(re.findall(r"`(\w+Error)`", PAGE))
-    assert len(named) == 7
+    assert len(named) == 8
     assert all(issubclass(getattr(errors, name), errors.FdglungError) for name in named)
 
 

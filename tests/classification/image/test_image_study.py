@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from fdglung import cli
 from fdglung.classification.image.model_file import model_bytes
 from fdglung.errors import NoCtError
 from fdglung.findings import from_json, to_json
-from fdglung.pipeline import Classifier, classify
+from fdglung.pipeline import Classifier, classify, load_classifier
 from fdglung.reporting import write_report
 from fdglung.reporting.display import views
 from tests.classification.image.made import CLASSES, untrained
@@ -84,6 +85,17 @@ def test_a_study_without_ct_is_refused_by_a_network_that_looks_at_it():
         classify(analysis(1, ct=False), CLASSIFIER)
     alone = Classifier(untrained(channels=["PET", "MASK"]), "model.pt", "ab" * 32)
     assert len(classify(analysis(1, ct=False), alone).class_maps) == 1
+
+
+def test_without_torch_an_onnx_model_classifies_and_the_report_says_that_maps_are_missing(monkeypatch, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_bytes(untrained(), ".onnx"))
+    for name in ("architecture", "explanation"):
+        monkeypatch.setitem(sys.modules, f"fdglung.classification.image.{name}", None)
+    found = classify(analysis(2), load_classifier(path))
+    assert len(found.findings.classification.lesions) == 2
+    assert not found.class_maps
+    assert any("torch and MONAI are not installed" in warning for warning in found.findings.warnings)
 
 
 def test_a_study_without_lesions_is_classified_without_work():
