@@ -145,7 +145,8 @@ def class_map(analysis: Analysis, label: int) -> Figure:
         grey = np.clip(((view.pet if view.ct is None else view.ct) - low) / (high - low), 0, 1)[..., None]
         color = colormaps["coolwarm"](np.clip(0.5 + 0.5 * view.class_map / top, 0, 1))[..., :3]
         weight = 0.75 * np.clip(np.abs(view.class_map) / top, 0, 1)[..., None]
-        _draw_plane(axis, view, grey * (1 - weight) + color * weight, contour="black", dark=True)
+        axis.imshow(grey * (1 - weight) + color * weight, extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour="black", dark=True)
     _bar(figure, axes[3], "coolwarm", -top, top, "Fall of the probability").set_box_aspect(17)
     return figure
 
@@ -203,15 +204,19 @@ def _draw_projection(axis: Axes, picture: Projection) -> None:
 
 def _draw_view(axis: Axes, view: View, top: float) -> None:
     if view.ct is None:
-        picture = colormaps["gray_r"](np.clip(view.pet / top, 0, 1))[..., :3]
-        _draw_plane(axis, view, picture, contour="#d0006f", dark=False)
+        axis.imshow(view.pet, cmap="gray_r", vmin=0, vmax=top, extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour="#d0006f", dark=False)
     else:
-        _draw_plane(axis, view, _fuse(view.pet, view.ct, top), contour=CONTOUR, dark=True)
+        axis.imshow(_fuse(view.pet, view.ct, top), extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour=CONTOUR, dark=True)
 
 
-def _draw_plane(axis: Axes, view: View, picture: NDArray[Any], *, contour: str, dark: bool) -> None:
-    extent = (0.0, view.width_mm, view.width_mm, 0.0)
-    axis.imshow(picture, extent=extent, interpolation="nearest")
+def _extent(view: View) -> tuple[float, float, float, float]:
+    return (0.0, view.width_mm, view.width_mm, 0.0)
+
+
+def _mark_plane(axis: Axes, view: View, *, contour: str, dark: bool) -> None:
+    """Draw what stands on the picture of a view: the outline of its VOI, its place, letters and scale."""
     step = view.width_mm / view.voi.shape[0]
     centres = (np.arange(view.voi.shape[0]) + 0.5) * step
     if view.voi.min() < 0.5 < view.voi.max():
