@@ -16,6 +16,7 @@ from fdglung.cli_classify import add_classify, add_train_classifier
 from fdglung.cli_delta import add_delta
 from fdglung.cli_evaluate import add_evaluate
 from fdglung.cli_harmonise import add_harmonise
+from fdglung.cli_image_classifier import add_train_image_classifier
 from fdglung.cli_label import add_label, add_label_export
 from fdglung.cli_lungs import add_train_lungs
 from fdglung.cli_progress import ProgressBar, part
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add_harmonise(commands)
     add_evaluate(commands)
     add_train_classifier(commands)
+    add_train_image_classifier(commands)
     add_classify(commands)
     add_statistics(commands)
     add_label(commands)
@@ -103,8 +105,8 @@ def _add_analyze(commands: Any) -> None:
         "--classifier",
         type=Path,
         metavar="MODEL",
-        help="model.skops of train-classifier: adds a class to each lesion; or phantom for the one that comes along, "
-        "trained on synthetic lesions",
+        help="model of train-classifier or train-image-classifier: adds a class to each lesion; or phantom for the one "
+        "that comes along, trained on synthetic lesions",
     )
     command.add_argument("--seed-suv", type=float, default=2.5, metavar="SUV", help="lowest SUVmax (default: 2.5 g/ml)")
     command.add_argument(

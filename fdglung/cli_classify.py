@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_image_classifier import IMAGE_SUFFIXES, classify_images
 from fdglung.cli_progress import Progress, ProgressBar, part
 from fdglung.cli_radiomics import load_with_lesions, print_warnings
 from fdglung.errors import OutputExistsError, ParameterError
@@ -67,14 +68,15 @@ def add_classify(commands: Any) -> None:
         "source",
         nargs="+",
         metavar="STUDY|[CASE=]FEATURES",
-        help=f"folder or zip of a DICOM study; or {_FEATURES}",
+        help=f"folder or zip of a DICOM study; or {_FEATURES}; or, for an image classifier, its list of cases",
     )
     command.add_argument(
         "--model",
         type=Path,
         required=True,
         metavar="MODEL",
-        help="model.skops of train-classifier; or phantom for the one that comes along, trained on synthetic lesions",
+        help="model.skops of train-classifier; or phantom for the one that comes along, trained on synthetic lesions; "
+        "or model.pt or .onnx of train-image-classifier",
     )
     _add_joined(command, "its classes.csv")
     command.add_argument("--centre", metavar="NAME", help="of STUDY, where the model was harmonised by centre")
@@ -167,6 +169,8 @@ def _print_training(done: Training, out: Path) -> None:
 
 
 def _classify(options: argparse.Namespace) -> dict[str, object]:
+    if options.model.suffix in IMAGE_SUFFIXES:
+        return classify_images(options)
     import hashlib
 
     from fdglung.classification.decisions import named_tables
@@ -210,11 +214,14 @@ def _lesions(options: argparse.Namespace, tell: Progress) -> tuple[ClassifierMod
     if not _is_study(options.source):
         model = load_model(model_path(options.model))
         return model, read_lesions(options.source, prefixes=model.config.features), ()
+    from fdglung.classification.models import ClassifierModel
     from fdglung.classification.tables import lesions_of_table
     from fdglung.pipeline import load_classifier
     from fdglung.radiomics import extract, from_yaml
 
-    model = load_classifier(options.model).model
+    loaded = load_classifier(options.model).model
+    assert isinstance(loaded, ClassifierModel)
+    model = loaded
     study, labels, uids, warnings = load_with_lesions(Path(options.source[0]), None, part(tell, 0.0, 0.4))
     settings = from_yaml(model.radiomics or "")
     table = extract(study, labels, settings, tracking_uids=uids, progress=part(tell, 0.4, 0.7))

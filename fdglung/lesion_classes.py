@@ -39,6 +39,26 @@ class LesionClass:
 
 
 @dataclass(frozen=True)
+class PatientClass:
+    """What a classifier says of all lesions of a patient together.
+
+    Attributes
+    ----------
+    name
+        The most probable class, or `UNDETERMINED`.
+    probabilities
+        Class to its calibrated probability; they sum to 1.
+    attention
+        Label of a lesion, as text, to its weight in this; they sum to 1.
+
+    """
+
+    name: str
+    probabilities: dict[str, float]
+    attention: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Classification:
     """What a classifier says of all lesions, and which it is.
 
@@ -54,6 +74,8 @@ class Classification:
         Checksum of its file.
     trained_on
         What it was trained on, to follow "trained on"; empty where its maker did not say.
+    patient
+        What it says of the patient; None of a classifier that looks at single lesions.
 
     """
 
@@ -62,6 +84,7 @@ class Classification:
     model: str
     model_sha256: str
     trained_on: str
+    patient: PatientClass | None = None
 
     def of(self, label: int) -> LesionClass | None:
         """Return what is said of a lesion; None where nothing is."""
@@ -86,4 +109,6 @@ def classification_from(document: dict[str, Any]) -> Classification:
 
     """
     lesions = tuple(LesionClass(**item) for item in document["lesions"])
-    return Classification(**{**document, "lesions": lesions, "classes": tuple(document["classes"])})
+    patient = document.get("patient")
+    more = {"patient": None if patient is None else PatientClass(**patient)}
+    return Classification(**{**document, "lesions": lesions, "classes": tuple(document["classes"]), **more})

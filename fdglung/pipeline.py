@@ -7,7 +7,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from fdglung.segmentation import LesionSegmentation, SegmentationSettings
 from fdglung.study import Study
 
 if TYPE_CHECKING:
+    from fdglung.classification.image.model import ImageClassifierModel
     from fdglung.classification.models import ClassifierModel
     from fdglung.network.backends import Predictor
     from fdglung.radiomics import FeatureTable
@@ -44,6 +45,10 @@ _PACKAGES = (
 )
 
 
+MOST_EXPLAINED = 12
+"""Lesions that get a map of where an image classifier looks: the largest."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a user may choose for a whole analysis.
@@ -57,8 +62,8 @@ class Settings:
     margin_mm
         Room around the lungs' bounding box, in mm.
     classifier
-        Model file of `fdglung train-classifier`, or ``phantom`` for the one that comes with the package; None for no
-        classes.
+        Model file of `fdglung train-classifier` or `fdglung train-image-classifier`, or ``phantom`` for the one that
+        comes with the package; None for no classes.
     workers
         Processes for the classifier's radiomics; None as in `fdglung.radiomics.extract`.
 
@@ -85,6 +90,9 @@ class Analysis:
         uint16 label image on the PET grid: a lesion's VOI carries its `Lesion.label`.
     findings
         Measurements, provenance and warnings.
+    class_maps
+        A lesion's label to where an image classifier looks: by how much the probability of the lesion's most probable
+        class falls when a place is covered. Empty for other classifiers; of many lesions the `MOST_EXPLAINED` largest.
 
     """
 
@@ -92,6 +100,7 @@ class Analysis:
     lungs: LungRegion | None
     lesions: sitk.Image
     findings: Findings
+    class_maps: Mapping[int, sitk.Image] = field(default_factory=dict, repr=False)
 
 
 def analyze(study: Study, settings: Settings | None = None, *, progress: Progress | None = None) -> Analysis:
@@ -213,28 +222,35 @@ class Classifier:
     Attributes
     ----------
     model
-        What was trained.
+        What was trained, on features or on images.
     name, sha256
         Of its file.
 
     """
 
-    model: ClassifierModel
+    model: ClassifierModel | ImageClassifierModel
     name: str
     sha256: str
 
 
 def load_classifier(path: Path | str) -> Classifier:
-    """Read a classifier, before the work on a study.
+    """Read a classifier, before the work on a study: an image classifier where the name ends in .pt or .onnx.
 
     Raises
     ------
     fdglung.errors.ModelFileError, fdglung.errors.UntrustedModelError, fdglung.errors.ModelMismatchError
-        As `fdglung.classification.model_file.load_model` has them.
+        As `fdglung.classification.model_file.load_model` and
+        `fdglung.classification.image.model_file.load_image_model` have them.
     UnknownRadiomicsError
         It does not say how its features are computed.
 
     """
+    path = Path(path)
+    if path.suffix in (".pt", ".onnx"):
+        from fdglung.classification.image.model_file import load_image_model
+
+        network = load_image_model(path)
+        return Classifier(network, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     from fdglung.classification.model_file import load_model
     from fdglung.classification.shipped import model_path
 
@@ -266,7 +282,7 @@ def classify(
     classifier
         From `load_classifier`.
     features
-        Of the analysis' lesions; None computes them by the classifier's own settings.
+        Of the analysis' lesions; None computes them by the classifier's own settings. An image classifier needs none.
     workers
         Processes for that; None as in `fdglung.radiomics.extract`.
     progress
@@ -275,22 +291,26 @@ def classify(
     Returns
     -------
     Analysis
-        The same with `Findings.classification`; what to know of the classes is among its warnings.
+        The same with `Findings.classification` and, from an image classifier, `Analysis.class_maps`; what to know of
+        the classes is among its warnings.
 
     Raises
     ------
     fdglung.errors.SettingsMismatchError, fdglung.errors.MissingFeaturesError
         The features are not those that the classifier was trained on.
     fdglung.errors.InputError
-        The features cannot be computed.
+        The features cannot be computed, or the network looks at a CT and there is none.
 
     """
+    from fdglung.classification.models import ClassifierModel
     from fdglung.classification.study import classified
     from fdglung.radiomics import extract, from_yaml
 
     tell = progress or (lambda text, fraction: None)
     findings = analysis.findings
     model = classifier.model
+    if not isinstance(model, ClassifierModel):
+        return _classify_images(analysis, classifier, model, tell)
     said: tuple[LesionClass, ...] = ()
     warnings: tuple[str, ...] = ()
     if findings.lesions:
@@ -307,14 +327,35 @@ def classify(
         said, warnings = classified(model, features)
     tell("lesions classified", 1.0)
     result = Classification(said, model.classes, classifier.name, classifier.sha256, model.trained_on)
-    return dataclasses.replace(
-        analysis,
-        findings=dataclasses.replace(
-            findings,
-            classification=result,
-            warnings=tuple(dict.fromkeys((*findings.warnings, *(warnings if said else ())))),
-        ),
+    return _with_classes(analysis, result, warnings if said else ())
+
+
+def _classify_images(
+    analysis: Analysis, classifier: Classifier, model: ImageClassifierModel, tell: Progress
+) -> Analysis:
+    from fdglung.classification.image.study import classified_images
+
+    lesions = analysis.findings.lesions
+    result = Classification((), model.classes, classifier.name, classifier.sha256, model.trained_on)
+    if not lesions:
+        return _with_classes(analysis, result, ())
+    largest = sorted(lesions, key=lambda lesion: (-lesion.mtv_ml, lesion.label))[:MOST_EXPLAINED]
+    said = classified_images(
+        model,
+        {"PET": analysis.study.pet, "CT": analysis.study.ct},
+        analysis.lesions,
+        tuple(lesion.label for lesion in lesions),
+        explained=tuple(lesion.label for lesion in largest),
+        progress=tell,
     )
+    result = dataclasses.replace(result, lesions=said.lesions, patient=said.patient)
+    return dataclasses.replace(_with_classes(analysis, result, said.warnings), class_maps=said.maps)
+
+
+def _with_classes(analysis: Analysis, result: Classification, warnings: Sequence[str]) -> Analysis:
+    told = tuple(dict.fromkeys((*analysis.findings.warnings, *warnings)))
+    found = dataclasses.replace(analysis.findings, classification=result, warnings=told)
+    return dataclasses.replace(analysis, findings=found)
 
 
 def _require_pet(study: Study) -> sitk.Image:

@@ -11,7 +11,7 @@ from fdglung.pipeline import classify, load_classifier
 
 
 class LesionClassificationOperator(Operator):
-    """Classify the lesions by a model of `fdglung train-classifier`.
+    """Classify the lesions by a model of `fdglung train-classifier` or `fdglung train-image-classifier`.
 
     Named input
     -----------

@@ -36,6 +36,7 @@ LEVELS = [
     {"annotation"},
     {"cli_progress"},
     {"cli_radiomics"},
+    {"cli_image_classifier"},
     {
         "cli_classify",
         "cli_delta",
@@ -58,6 +59,7 @@ FACES = {
     "cli_delta",
     "cli_evaluate",
     "cli_harmonise",
+    "cli_image_classifier",
     "cli_label",
     "cli_progress",
     "cli_radiomics",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+ROWS = re.compile(r"\brow(s?)\b")
+"""How texts name lesions; of a study's table the rows are its lesions."""
 
 
 class CautionKind(StrEnum):

@@ -3,12 +3,64 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, some
 from fdglung.classification.parts import is_radiomics
 from fdglung.classification.tables import Lesions
-from fdglung.errors import TooFewFeaturesError, UnusableFeaturesError
+from fdglung.errors import (
+    LabelTableError,
+    TooFewCasesError,
+    TooFewFeaturesError,
+    UnknownLesionClassError,
+    UnusableFeaturesError,
+)
 from fdglung.leaks import check_leaks
+
+Indices = NDArray[np.intp]
+
+
+def classes_of(lesions: Lesions, given: tuple[str, ...] | None) -> tuple[tuple[str, ...], Indices]:
+    """Return the classes, and each lesion's place among them.
+
+    Parameters
+    ----------
+    lesions
+        With patients and classes.
+    given
+        The configuration's classes; None for those of the lesions, sorted.
+
+    Raises
+    ------
+    LabelTableError
+        A lesion has no class or no patient.
+    UnknownLesionClassError
+        A class is none of the configuration's.
+    TooFewCasesError
+        There is one class only.
+
+    """
+    for texts, name in ((lesions.labels, "class"), (lesions.patients, "patient")):
+        bare = [row for row, text in zip(lesions.rows, texts, strict=True) if not text]
+        if bare:
+            raise LabelTableError(
+                f"{len(bare)} lesions have no {name}, the first in row {bare[0] + 1}",
+                attribute=name,
+                remedy="Fill it in, or leave the rows out",
+            )
+    classes = given or tuple(sorted(set(lesions.labels)))
+    unknown = sorted(set(lesions.labels) - set(classes))
+    if unknown:
+        raise UnknownLesionClassError(
+            f"There are lesions of the class {', '.join(unknown)}",
+            attribute="class",
+            remedy=f"Write one of {', '.join(classes)}, or name it under `classes` in the configuration",
+        )
+    if len(classes) < 2:
+        raise TooFewCasesError(
+            f"There is one class only: {', '.join(classes)}", attribute="class", remedy="Give two or more"
+        )
+    return classes, np.array([classes.index(label) for label in lesions.labels], dtype=np.intp)
 
 
 def check_data(lesions: Lesions) -> tuple[Caution, ...]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from fdglung.classification.cautions import ROWS
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.prediction import classify
 from fdglung.classification.tables import lesions_of_table
 from fdglung.lesion_classes import LesionClass
 from fdglung.radiomics.tables import OK, FeatureTable
-
-_ROWS = re.compile(r"\brow(s?)\b")
-"""The table's rows are the study's lesions."""
 
 
 def classified(model: ClassifierModel, features: FeatureTable) -> tuple[tuple[LesionClass, ...], tuple[str, ...]]:
@@ -54,5 +50,5 @@ def classified(model: ClassifierModel, features: FeatureTable) -> tuple[tuple[Le
         for lesion in features.lesions
         if lesion.status != OK
     ]
-    told = (_ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions)
+    told = (ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions)
     return classes, (*failed, *(f"Classes: {text}" for text in told))

@@ -199,7 +199,7 @@ def read_labelled(
         As in `read_lesions`.
 
     """
-    table = _read_labels(Path(labels))
+    table = read_label_table(Path(labels))
     found = join(read_lesions(paths, prefixes=config.features), table, config)
     if decisions:
         classes = config.classes or tuple(sorted(set(found.labels)))
@@ -214,6 +214,25 @@ def read_labelled(
     return replace(joined, clinical=coding, cautions=(*joined.cautions, *cautions))
 
 
+def read_label_table(path: Path) -> pd.DataFrame:
+    """Read a table of classes as texts, its columns by their first names where `ALIASES` has others.
+
+    Raises
+    ------
+    LabelTableError
+        It cannot be read, or has no column ``class``.
+
+    """
+    table = _read(path, LabelTableError, "--labels", "Give a CSV with the columns patient, lesion, class")
+    if "class" not in table.columns:
+        raise LabelTableError(
+            f"The table {path} has no column class; it has {some(table.columns)}",
+            attribute="--labels",
+            remedy="Name the column of the classes `class`",
+        )
+    return table.apply(lambda column: list(_texts(column)))
+
+
 def _read_features(given: str) -> tuple[str, pd.DataFrame, RadiomicsSettings | None]:
     name, found, path = given.partition("=")
     path = path if found and not Path(given).exists() else given
@@ -226,17 +245,6 @@ def _read_features(given: str) -> tuple[str, pd.DataFrame, RadiomicsSettings | N
         )
     settings = Path(path).with_name(Path(path).stem + SETTINGS_SUFFIX)
     return path, table, from_yaml(settings) if settings.is_file() else None
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    table = _read(path, LabelTableError, "--labels", "Give a CSV with the columns patient, lesion, class")
-    if "class" not in table.columns:
-        raise LabelTableError(
-            f"The table {path} has no column class; it has {some(table.columns)}",
-            attribute="--labels",
-            remedy="Name the column of the classes `class`",
-        )
-    return table.apply(lambda column: list(_texts(column)))
 
 
 def _read(path: Path, error: Any, attribute: str, remedy: str) -> pd.DataFrame:

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from fdglung.classification.cautions import Caution, CautionKind, some
 from fdglung.classification.centre_effects import known_centres
 from fdglung.classification.config import ClassifierConfig
-from fdglung.classification.data_check import check_data
+from fdglung.classification.data_check import check_data, classes_of
 from fdglung.classification.estimators import check_model
 from fdglung.classification.folds import Split, patient_folds
 from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
 from fdglung.classification.models import ClassifierModel, compact
 from fdglung.classification.nested import Fitted, fit
 from fdglung.classification.tables import Lesions
-from fdglung.errors import LabelTableError, TooFewCasesError, UnknownLesionClassError
 from fdglung.radiomics.checks import require, whole
 from fdglung.radiomics.naming import versions as radiomics_versions
 
@@ -144,7 +143,7 @@ def train(
     config = config or ClassifierConfig()
     require(whole(workers), "workers", "The number is no whole number above 0", "Give 1 or more")
     check_model(config)
-    classes, codes = _classes(lesions, config)
+    classes, codes = classes_of(lesions, config.classes)
     cautions = (*check_data(lesions), *_not_harmonised(lesions, config))
     splits, more = patient_folds(
         codes,
@@ -199,30 +198,6 @@ class _Part:
     usual: float
     probabilities: Array
     unlike: Array
-
-
-def _classes(lesions: Lesions, config: ClassifierConfig) -> tuple[tuple[str, ...], Indices]:
-    for texts, name in ((lesions.labels, "class"), (lesions.patients, "patient")):
-        bare = [row for row, text in zip(lesions.rows, texts, strict=True) if not text]
-        if bare:
-            raise LabelTableError(
-                f"{len(bare)} lesions have no {name}, the first in row {bare[0] + 1}",
-                attribute=name,
-                remedy="Fill it in, or leave the rows out",
-            )
-    classes = config.classes or tuple(sorted(set(lesions.labels)))
-    unknown = sorted(set(lesions.labels) - set(classes))
-    if unknown:
-        raise UnknownLesionClassError(
-            f"There are lesions of the class {', '.join(unknown)}",
-            attribute="class",
-            remedy=f"Write one of {', '.join(classes)}, or name it under `classes` in the configuration",
-        )
-    if len(classes) < 2:
-        raise TooFewCasesError(
-            f"There is one class only: {', '.join(classes)}", attribute="class", remedy="Give two or more"
-        )
-    return classes, np.array([classes.index(label) for label in lesions.labels], dtype=np.intp)
 
 
 def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ def grid_over(image: sitk.Image, spacing_mm: float, box_mm: Box | None = None) -
     )
 
 
-def raw_on(grid: Grid, images: dict[str, sitk.Image | None], channels: Sequence[str]) -> NDArray[np.float32]:
+def raw_on(grid: Grid, images: Mapping[str, sitk.Image | None], channels: Sequence[str]) -> NDArray[np.float32]:
     """Bring images onto a grid, in their own units.
 
     Parameters
@@ -92,7 +92,8 @@ def raw_on(grid: Grid, images: dict[str, sitk.Image | None], channels: Sequence[
     grid
         Where to.
     images
-        ``PET`` in SUVbw (g/ml) and ``CT`` in HU; None where there is none, which becomes what lies outside an image.
+        ``PET`` in SUVbw (g/ml), ``CT`` in HU, ``MASK`` from 0 to 1; None where there is none, which becomes what lies
+        outside an image.
     channels
         Which ones, in which order.
 
@@ -133,6 +134,25 @@ def network_input(raw: NDArray[np.float32], spec: NetworkSpec) -> NDArray[np.flo
     return np.stack(
         [normalised(values, spec.normalisation[name]) for name, values in zip(spec.channels, raw, strict=True)]
     ).astype(np.float32)
+
+
+def not_much_finer(image: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """Average voxels that are much smaller than a grid's, so that linear interpolation does not pick single ones.
+
+    Parameters
+    ----------
+    image
+        Any orientation.
+    spacing_mm
+        Of the grid. Done once, it changes nothing when it is done again.
+
+    """
+    factors = [max(1, int(spacing_mm / step + 0.25)) for step in image.GetSpacing()]
+    if max(factors) == 1:
+        return image
+    # Averaging drops an incomplete last voxel, so the rim is repeated to complete it.
+    rest = [-n % factor for n, factor in zip(image.GetSize(), factors, strict=True)]
+    return sitk.BinShrink(sitk.ZeroFluxNeumannPad(image, (0, 0, 0), rest), factors)
 
 
 def back_onto(image: sitk.Image, grid: Grid, values: NDArray[np.float32]) -> sitk.Image:
@@ -183,15 +203,5 @@ def _resampled(image: sitk.Image, grid: Grid, outside: float) -> NDArray[np.floa
     resampler.SetDefaultPixelValue(outside)
     resampler.SetOutputPixelType(sitk.sitkFloat32)
     return sitk.GetArrayFromImage(
-        resampler.Execute(_not_much_finer(sitk.Cast(image, sitk.sitkFloat32), grid.spacing_mm))
+        resampler.Execute(not_much_finer(sitk.Cast(image, sitk.sitkFloat32), grid.spacing_mm))
     )
-
-
-def _not_much_finer(image: sitk.Image, spacing_mm: float) -> sitk.Image:
-    """Average voxels that are much smaller than the grid's, so that linear interpolation does not pick single ones."""
-    factors = [max(1, int(spacing_mm / step + 0.25)) for step in image.GetSpacing()]
-    if max(factors) == 1:
-        return image
-    # Averaging drops an incomplete last voxel, so the rim is repeated to complete it.
-    rest = [-n % factor for n, factor in zip(image.GetSize(), factors, strict=True)]
-    return sitk.BinShrink(sitk.ZeroFluxNeumannPad(image, (0, 0, 0), rest), factors)

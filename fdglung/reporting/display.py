@@ -43,6 +43,9 @@ class View:
         Length of either side of the square view.
     position_mm
         Patient coordinate (LPS) of the plane along the axis through it.
+    class_map
+        Fall of the probability of the lesion's class where a place is covered, on the same pixels; 0 outside the patch,
+        None without an image classifier.
 
     """
 
@@ -52,6 +55,7 @@ class View:
     voi: NDArray[Any]
     width_mm: float
     position_mm: float
+    class_map: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ def views(analysis: Analysis, label: int, *, pixels: int = 240) -> tuple[View, V
     width = float(np.clip(lesion.longest_diameter_mm + 60.0, 120.0, 300.0))
     mask = sitk.Cast(sitk.Equal(analysis.lesions, float(label)), sitk.sitkFloat32)
     pet, ct = analysis.study.pet, analysis.study.ct
+    looked = analysis.class_maps.get(label)
     cut = []
     for plane in PLANE_AXES:
         grid = _plane_grid(plane, lesion.suv_max_position_mm, lesion.centroid_mm, width, pixels)
@@ -186,6 +191,7 @@ def views(analysis: Analysis, label: int, *, pixels: int = 240) -> tuple[View, V
                 voi=_resample(mask, grid, plane, sitk.sitkLinear, 0.0),
                 width_mm=width,
                 position_mm=lesion.suv_max_position_mm[PLANE_AXES[plane][2]],
+                class_map=None if looked is None else _resample(looked, grid, plane, sitk.sitkLinear, 0.0),
             )
         )
     return cut[0], cut[1], cut[2]

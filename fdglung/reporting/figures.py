@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 from matplotlib import colormaps, patheffects
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -27,6 +28,9 @@ LEAST_VIEW_SUV = 5.0
 
 LUNG_WINDOW = (-1350.0, 150.0)
 """Lower and upper HU of the CT's lung window (level -600, width 1500)."""
+
+LEAST_FALL = 0.05
+"""Least end of a class map's scale, in units of probability: noise does not fill the scale."""
 
 CONTOUR = "#00e5ff"
 """Outline of the VOI: seen on grey and on the hot scale."""
@@ -65,7 +69,7 @@ def mip(analysis: Analysis) -> Figure:
     figure.subplots_adjust(top=1 - 0.22 / (tall + 0.25), bottom=0.01)
     for axis, picture in zip(axes, pictures, strict=False):
         _draw_projection(axis, picture)
-    _bar(figure, axes[2], "gray_r", MIP_SUV)
+    _bar(figure, axes[2], "gray_r", 0.0, MIP_SUV, "SUVbw (g/ml)")
     return figure
 
 
@@ -101,8 +105,49 @@ def triplane(analysis: Analysis, label: int) -> Figure:
     for axis, view in zip(axes, views(analysis, label), strict=False):
         _draw_view(axis, view, top)
     fused = analysis.study.ct is not None
-    _bar(figure, axes[3], "hot" if fused else "gray_r", top)
-    axes[3].set_box_aspect(17)
+    _bar(figure, axes[3], "hot" if fused else "gray_r", 0.0, top, "SUVbw (g/ml)").set_box_aspect(17)
+    return figure
+
+
+def class_map(analysis: Analysis, label: int) -> Figure:
+    """Draw where an image classifier looks for a lesion's class, in the three planes of `triplane`.
+
+    Parameters
+    ----------
+    analysis
+        A study with its findings and a map of this lesion.
+    label
+        The lesion's number.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        In colour by how much the probability of the class falls when a place is covered (red) or rises (blue), over the
+        CT's lung window, or the PET without a CT, in grey; with the VOI outline.
+
+    Raises
+    ------
+    NoPetError
+        The study has no PET.
+
+    """
+    pet_headers(analysis)
+    figure = Figure(figsize=(7.2, 2.42), dpi=150)
+    FigureCanvasAgg(figure)
+    grid = {"width_ratios": [1, 1, 1, 0.05], "wspace": 0.04, "left": 0.005, "right": 0.93, "top": 0.91, "bottom": 0.01}
+    axes = figure.subplots(1, 4, gridspec_kw=grid)
+    falls = sitk.GetArrayViewFromImage(analysis.class_maps[label])
+    top = max(LEAST_FALL, float(np.abs(falls).max()))
+    lesion = next(item for item in analysis.findings.lesions if item.label == label)
+    for axis, view in zip(axes, views(analysis, label), strict=False):
+        assert view.class_map is not None
+        low, high = LUNG_WINDOW if view.ct is not None else (0.0, max(LEAST_VIEW_SUV, lesion.suv_max))
+        grey = np.clip(((view.pet if view.ct is None else view.ct) - low) / (high - low), 0, 1)[..., None]
+        color = colormaps["coolwarm"](np.clip(0.5 + 0.5 * view.class_map / top, 0, 1))[..., :3]
+        weight = 0.75 * np.clip(np.abs(view.class_map) / top, 0, 1)[..., None]
+        axis.imshow(grey * (1 - weight) + color * weight, extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour="black", dark=True)
+    _bar(figure, axes[3], "coolwarm", -top, top, "Fall of the probability").set_box_aspect(17)
     return figure
 
 
@@ -158,22 +203,29 @@ def _draw_projection(axis: Axes, picture: Projection) -> None:
 
 
 def _draw_view(axis: Axes, view: View, top: float) -> None:
-    extent = (0.0, view.width_mm, view.width_mm, 0.0)
     if view.ct is None:
-        axis.imshow(view.pet, cmap="gray_r", vmin=0, vmax=top, extent=extent, interpolation="nearest")
+        axis.imshow(view.pet, cmap="gray_r", vmin=0, vmax=top, extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour="#d0006f", dark=False)
     else:
-        axis.imshow(_fuse(view.pet, view.ct, top), extent=extent, interpolation="nearest")
+        axis.imshow(_fuse(view.pet, view.ct, top), extent=_extent(view), interpolation="nearest")
+        _mark_plane(axis, view, contour=CONTOUR, dark=True)
+
+
+def _extent(view: View) -> tuple[float, float, float, float]:
+    return (0.0, view.width_mm, view.width_mm, 0.0)
+
+
+def _mark_plane(axis: Axes, view: View, *, contour: str, dark: bool) -> None:
+    """Draw what stands on the picture of a view: the outline of its VOI, its place, letters and scale."""
     step = view.width_mm / view.voi.shape[0]
     centres = (np.arange(view.voi.shape[0]) + 0.5) * step
     if view.voi.min() < 0.5 < view.voi.max():
-        color = CONTOUR if view.ct is not None else "#d0006f"
-        axis.contour(centres, centres, view.voi, levels=[0.5], colors=[color], linewidths=1.0)
+        axis.contour(centres, centres, view.voi, levels=[0.5], colors=[contour], linewidths=1.0)
     axis.set(xlim=(0, view.width_mm), ylim=(view.width_mm, 0), xticks=[], yticks=[])
     for spine in axis.spines.values():
         spine.set_visible(False)
     coordinate = {"axial": "z", "coronal": "y", "sagittal": "x"}[view.plane]
     axis.set_title(f"{view.plane.capitalize()}, {coordinate} = {view.position_mm:.0f} mm", fontsize=8, pad=3)
-    dark = view.ct is not None
     _letters(axis, PLANE_LETTERS[view.plane], color="white" if dark else "0.1", halo="black" if dark else "white")
     length = 50.0 if view.width_mm > 150 else 20.0
     _scale(axis, length, view.width_mm, color="white" if dark else "0.1", halo="black" if dark else "white")
@@ -210,8 +262,9 @@ def _scale(axis: Axes, length: float, width: float, *, color: str, halo: str) ->
     axis.text(x, y - up, label, ha="left", va="bottom", color=color, fontsize=7, path_effects=stroke)
 
 
-def _bar(figure: Figure, axis: Axes, cmap: str, top: float) -> None:
-    bar = figure.colorbar(ScalarMappable(Normalize(0, top), cmap), cax=axis)
-    bar.set_label("SUVbw (g/ml)", fontsize=7, labelpad=2)
+def _bar(figure: Figure, axis: Axes, cmap: str, low: float, high: float, text: str) -> Axes:
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), cmap), cax=axis)
+    bar.set_label(text, fontsize=7, labelpad=2)
     bar.ax.tick_params(labelsize=7, length=2, pad=1.5)
     bar.outline.set_linewidth(0.4)
+    return axis

@@ -26,6 +26,7 @@ from reportlab.platypus import (
 
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.findings import by_reason
+from fdglung.lesion_classes import Classification
 from fdglung.lesions import Lesion
 from fdglung.pipeline import Analysis
 from fdglung.reporting.dicom_common import pet_headers
@@ -50,11 +51,16 @@ from fdglung.reporting.pdf_style import (
 MARGIN = 18 * mm
 WIDTH = A4[0] - 2 * MARGIN
 
+MOST_ATTENTION = 8
+"""Lesions whose weight in the patient's class is named; the JSON file holds all."""
+
 MOST_EXCLUDED = 20
 """Rows of the table of uptake that was not reported; the JSON file holds all."""
 
 
-def build(analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes]) -> bytes:
+def build(
+    analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes], maps: Mapping[int, bytes] | None = None
+) -> bytes:
     """Lay out the report; the same analysis gives the same bytes.
 
     Parameters
@@ -65,6 +71,8 @@ def build(analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes]) -> byte
         PNG of the projections.
     views
         Lesion number to PNG of its triplane view; lesions may be left out.
+    maps
+        Lesion number to PNG of where an image classifier looks, to stand below the view; None for none.
 
     Returns
     -------
@@ -99,7 +107,7 @@ def build(analysis: Analysis, *, mip: bytes, views: Mapping[int, bytes]) -> byte
             *_lesions(analysis),
             *_classes(analysis),
             *_warnings(analysis),
-            *_views(analysis, views),
+            *_views(analysis, views, maps or {}),
             *_excluded(analysis),
             *_suv(analysis),
             *_method(analysis),
@@ -276,9 +284,23 @@ def _classes(analysis: Analysis) -> list[Flowable]:
                 Spacer(1, 1.5 * mm),
                 table(header, rows, scaled, numeric=tuple(numeric), first_bold=True),
                 Paragraph(marked(note), CAPTION),
+                *_patient(found),
             ]
         )
     ]
+
+
+def _patient(found: Classification) -> list[Flowable]:
+    if found.patient is None:
+        return []
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in found.patient.probabilities.items())
+    most = sorted(found.patient.attention.items(), key=lambda item: -item[1])[:MOST_ATTENTION]
+    weights = ", ".join(f"lesion {label} {weight:.2f}" for label, weight in most)
+    text = (
+        f"All lesions together: {found.patient.name} (calibrated probabilities: {shares}). Weight of the lesions in "
+        f"this: {weights}{', and less for the others' if len(found.patient.attention) > MOST_ATTENTION else ''}."
+    )
+    return [Spacer(1, 1.5 * mm), Paragraph(marked(text), BODY)]
 
 
 def _warnings(analysis: Analysis) -> list[Flowable]:
@@ -296,7 +318,7 @@ def _warnings(analysis: Analysis) -> list[Flowable]:
     return [KeepTogether([Paragraph("Warnings", HEADING), bullets[0]]), *bullets[1:]]
 
 
-def _views(analysis: Analysis, views: Mapping[int, bytes]) -> list[Flowable]:
+def _views(analysis: Analysis, views: Mapping[int, bytes], maps: Mapping[int, bytes]) -> list[Flowable]:
     lesions = analysis.findings.lesions
     if not views:
         return []
@@ -304,6 +326,12 @@ def _views(analysis: Analysis, views: Mapping[int, bytes]) -> list[Flowable]:
     lead = f"{fused}; planes through the hottest voxel; the outline is the VOI; positions in patient coordinates (LPS)."
     if len(views) < len(lesions):
         lead += f" Only the {len(views)} largest of {len(lesions)} lesions by MTV are shown; the table lists all."
+    found = analysis.findings.classification
+    if maps and found is not None:
+        lead += (
+            " Below it, where the classifier looks: red where covering a place lowers the probability of the lesion's "
+            f"most probable class, blue where it raises it. {found.notice} A map shows what a network uses, not why."
+        )
     blocks: list[Flowable] = []
     for lesion in lesions:
         if lesion.label not in views:
@@ -312,9 +340,10 @@ def _views(analysis: Analysis, views: Mapping[int, bytes]) -> list[Flowable]:
             f"<b>Lesion {lesion.label}</b> &nbsp; SUVmax {lesion.suv_max:.2f} g/ml, MTV {lesion.mtv_ml:.2f} ml, "
             f"{lesion.side.value}"
         )
-        block = [Paragraph(title, BODY), Spacer(1, 1 * mm), _picture(views[lesion.label], WIDTH), Spacer(1, 3 * mm)]
+        shown = [_picture(source[lesion.label], WIDTH) for source in (views, maps) if lesion.label in source]
+        block = [Paragraph(title, BODY), Spacer(1, 1 * mm), *shown, Spacer(1, 3 * mm)]
         if not blocks:
-            block = [Paragraph("Lesion views", HEADING), Paragraph(lead, CAPTION), *block]
+            block = [Paragraph("Lesion views", HEADING), Paragraph(marked(lead), CAPTION), *block]
         blocks.append(KeepTogether(block))
     return blocks
 

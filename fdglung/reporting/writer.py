@@ -60,8 +60,8 @@ def write_report(
     dict
         File name to path: ``lesions.seg.dcm`` (seg), ``measurements.sr.dcm`` (sr), ``report.dcm`` and ``report.pdf``
         (pdf), ``lesions.csv`` and ``lesions_units.csv`` (csv), ``findings.json`` (json), ``mip.png`` and
-        ``lesion_01.png`` and so on for the `MOST_VIEWS` largest lesions (png), and ``features.csv`` with its columns
-        and settings.
+        ``lesion_01.png`` and so on for the `MOST_VIEWS` largest lesions (png), ``lesion_01_class.png`` where an image
+        classifier was asked, and ``features.csv`` with its columns and settings.
 
     Raises
     ------
@@ -169,13 +169,16 @@ def _write_pictures(
         lesion.label: figures.png(figures.triplane(analysis, lesion.label))
         for lesion in pictured(analysis.findings.lesions)
     }
+    maps = {label: figures.png(figures.class_map(analysis, label)) for label in views if label in analysis.class_maps}
     if "png" in outputs:
         (folder / "mip.png").write_bytes(mip)
         for label, view in views.items():
             (folder / f"lesion_{label:02d}.png").write_bytes(view)
+        for label, view in maps.items():
+            (folder / f"lesion_{label:02d}_class.png").write_bytes(view)
     if "pdf" in outputs:
         tell("PDF", 0.7)
-        document = pdf.build(analysis, mip=mip, views=views)
+        document = pdf.build(analysis, mip=mip, views=views, maps=maps)
         (folder / "report.pdf").write_bytes(document)
         _save(dicom_pdf.encapsulated_pdf(analysis, document), folder / "report.dcm")
 

@@ -33,6 +33,7 @@ def test_the_files_that_a_bundle_has_are_there():
     assert names == {
         *("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate"),
         *("pet_only", "ct_only", "organs", "deep_supervision"),
+        *("train_classifier", "inference_classifier"),
     }
 
 
