@@ -156,8 +156,12 @@ def _classifier(config: ExperimentConfig, name: str, one: Classifier) -> Iterato
         if (pictures / f"lesion_{kind}.png").is_file():
             yield Pictures((pictures / f"lesion_{kind}.png",), (f"{name}: {caption}, by lesion",))
     warnings = [*dict.fromkeys([*results["warnings"], *_training_warnings(folder)])]
-    if warnings:
-        yield Bullets(tuple(warnings))
+    whole = tuple(f"{level}s, {name}:" for level in ("lesion", "patient") for name in sets)
+    shown = [text for text in warnings if text.removeprefix("Training: ").startswith(whole)]
+    if shown:
+        yield Bullets(tuple(shown))
+    if len(shown) < len(warnings):
+        yield Text(f"{len(warnings) - len(shown)} more, most about single centres, are in classification/NAME.")
 
 
 def _about(config: ExperimentConfig, name: str, one: Classifier) -> Iterator[Block]:

@@ -109,7 +109,7 @@ def run_experiment(config: ExperimentConfig, *, progress: Progress | None = None
     warnings = _warnings(worked, config)
     keys = {name: files_of(config.out / name) for name in run.steps}
     answers = {name: {str(n): said for n, said in items.items()} for name, items in config.answers.items()}
-    key = key_of("report 1", config.title, keys, answers, plain(facts), document, warnings)
+    key = key_of("report 2", config.title, keys, answers, plain(facts), document, warnings)
     run.step("report", key, lambda out: write_report(out, config, data, facts, document, warnings))
     record = document | {"steps": {name: files_of(config.out / name) for name in [*run.examined, *run.steps]}}
     write_files({config.out / "study.json": (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()})
