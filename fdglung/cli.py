@@ -23,6 +23,7 @@ from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
 from fdglung.cli_segment import add_network, add_segment, network_settings
 from fdglung.cli_statistics import add_statistics
+from fdglung.cli_study import add_study
 from fdglung.cli_weights import add_weights
 from fdglung.errors import FdglungError
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add_train_image_classifier(commands)
     add_classify(commands)
     add_statistics(commands)
+    add_study(commands)
     add_label(commands)
     add_label_export(commands)
     add_weights(commands)

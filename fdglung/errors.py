@@ -237,6 +237,26 @@ class DataListError(InputError):
     """A list of training data that names what is not there or does not fit together."""
 
 
+class StudyListError(InputError):
+    """A table of a study's examinations that cannot be used, or that names files which are not there."""
+
+
+class StudyInTwoSetsError(InputError):
+    """An examination that stands in two sets."""
+
+
+class MissingLesionClassError(InputError):
+    """A lesion of a reference without a class."""
+
+
+class EmptySetError(InputError):
+    """A set without examinations, or without lesions to classify."""
+
+
+class ChecklistError(InputError):
+    """An answer to an item of a checklist that does not exist, or that the run itself answers."""
+
+
 class NoLabelImagesError(InputError):
     """A folder that should hold label images holds none."""
 

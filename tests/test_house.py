@@ -34,6 +34,7 @@ LEVELS = [
     {"segmentation_files"},
     {"reporting"},
     {"annotation"},
+    {"experiment"},
     {"cli_progress"},
     {"cli_radiomics"},
     {"cli_image_classifier"},
@@ -46,13 +47,14 @@ LEVELS = [
         "cli_lungs",
         "cli_segment",
         "cli_statistics",
+        "cli_study",
         "cli_weights",
     },
     {"cli"},
     {"__main__"},
 ]
 ALONE = {"evaluation": {"errors", "files", "image_files", "leaks"}, "phantom": {"errors", "files"}}
-BESIDE = {"annotation": {"evaluation"}}
+BESIDE = {"annotation": {"evaluation"}, "experiment": {"evaluation"}}
 FACES = {
     "cli",
     "cli_classify",
@@ -65,6 +67,7 @@ FACES = {
     "cli_radiomics",
     "cli_segment",
     "cli_statistics",
+    "cli_study",
     "__main__",
 }
 

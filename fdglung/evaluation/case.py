@@ -51,7 +51,7 @@ def evaluate_case(case: Case, settings: EvaluationSettings) -> CaseResult:
     )
     arrays = [sitk.GetArrayViewFromImage(image) for image in (reference, prediction)]
     box = _box((arrays[0] != 0) | (arrays[1] != 0))
-    truth, found = (instances(array[box], split=settings.split) for array in arrays)
+    truth, found = (instances(array[box], split=settings.split, keep_labels=settings.keep_labels) for array in arrays)
     values: dict[str, Floats | None] = {}
     for what, path in (("PET", case.pet), ("score map", case.scores)):
         if path is None:

@@ -70,7 +70,7 @@ def components(mask: Mask) -> tuple[Labels, int]:
     return labels, int(count)
 
 
-def instances(labels: Labels, *, split: bool = False) -> Instances:
+def instances(labels: Labels, *, split: bool = False, keep_labels: bool = False) -> Instances:
     """Tell the lesions of a label image.
 
     Parameters
@@ -80,11 +80,13 @@ def instances(labels: Labels, *, split: bool = False) -> Instances:
     split
         Part the whole mask into components, whatever the labels. An image with one label is a mask and is always
         split; several labels are lesions as given, in one piece or not.
+    keep_labels
+        Take a single label too as the lesion that it is.
 
     """
     flat = labels[labels != 0]
     values = np.unique(flat)
-    if split or values.size <= 1:
+    if split or (values.size <= 1 and not keep_labels):
         compact, count = components(labels != 0)
         names = tuple(range(1, count + 1))
     else:

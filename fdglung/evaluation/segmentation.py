@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fdglung.evaluation.cases import find_cases
+from fdglung.evaluation.cases import Case, find_cases
 from fdglung.evaluation.results import CaseResult
 from fdglung.evaluation.settings import EvaluationSettings
 from fdglung.evaluation.summary import Summary
@@ -79,28 +79,56 @@ def evaluate_segmentation(
         The output cannot be written.
 
     """
+    chosen = settings or EvaluationSettings()
+    check_free(out, overwrite=overwrite)
+    cases = find_cases(predictions, references, pet=pet, scores=scores, groups=groups)
+    given = {"predictions": predictions, "references": references, "pet": pet, "scores": scores, "groups": groups}
+    inputs = {name: None if path is None else str(path) for name, path in given.items()}
+    return evaluate_cases(cases, out, inputs=inputs, settings=chosen, overwrite=overwrite, progress=progress)
+
+
+def evaluate_cases(
+    cases: Sequence[Case],
+    out: Path,
+    *,
+    inputs: dict[str, str | None],
+    settings: EvaluationSettings,
+    overwrite: bool = False,
+    progress: Callable[[str, float], None] | None = None,
+) -> Evaluation:
+    """Measure cases whose files are named one by one; else as `evaluate_segmentation`.
+
+    Parameters
+    ----------
+    cases
+        One or more; all or none with a PET, and all or none with a score map.
+    out
+        Output folder; new or empty.
+    inputs
+        Where they come from, for the record.
+    settings, overwrite, progress
+        See there.
+
+    """
     from fdglung.evaluation.case import evaluate_case
     from fdglung.evaluation.plots import write_plots
     from fdglung.evaluation.summary import summarise
     from fdglung.evaluation.tables import write_tables
 
-    chosen = settings or EvaluationSettings()
     tell = progress or (lambda text, fraction: None)
     check_free(out, overwrite=overwrite)
-    cases = find_cases(predictions, references, pet=pet, scores=scores, groups=groups)
     results = []
     for done, case in enumerate(cases):
         tell(f"case {done + 1} of {len(cases)}", 0.9 * done / len(cases))
-        results.append(evaluate_case(case, chosen))
+        results.append(evaluate_case(case, settings))
     tell("summing up", 0.9)
-    summary = summarise(results, chosen, with_scores=scores is not None, with_pet=pet is not None)
-    given = {"predictions": predictions, "references": references, "pet": pet, "scores": scores, "groups": groups}
+    with_scores, with_pet = cases[0].scores is not None, cases[0].pet is not None
+    summary = summarise(results, settings, with_scores=with_scores, with_pet=with_pet)
     with written_together(out, overwrite=overwrite) as folder:
         tell("writing", 0.95)
-        missing = write_plots(folder, results, summary, chosen)
+        missing = write_plots(folder, results, summary, settings)
         summary = replace(summary, absent={**summary.absent, **missing})
-        inputs = {name: None if path is None else str(path) for name, path in given.items()}
-        write_tables(folder, results, summary, chosen, inputs=inputs)
+        write_tables(folder, results, summary, settings, inputs=inputs)
         names = sorted(path.name for path in folder.iterdir())
     tell("evaluated", 1.0)
     return Evaluation(tuple(results), summary, {name: out / name for name in names})

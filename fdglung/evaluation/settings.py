@@ -22,6 +22,8 @@ class EvaluationSettings:
         Distance within which surfaces count as one (surface Dice), in mm.
     split
         Part all masks into 18-connected components, whatever their labels.
+    keep_labels
+        Take every label as one lesion, in one piece or not; without it an image with a single label is parted.
     labels
         Values that lesions may have; None allows every positive whole number.
     size_edges_mm
@@ -41,6 +43,7 @@ class EvaluationSettings:
 
     tolerance_mm: float = 2.0
     split: bool = False
+    keep_labels: bool = False
     labels: tuple[int, ...] | None = None
     size_edges_mm: tuple[float, ...] = (10.0, 20.0, 30.0)
     score: str = "max"

@@ -50,3 +50,12 @@ def test_one_prediction_over_two_lesions_is_matched_with_the_one_it_fits_best():
     matched = match(pairs)
     assert list(matched) == [1]
     assert pairs.iou[matched[1]] == pytest.approx(6 / 8)
+
+
+def test_a_single_label_in_two_pieces_is_one_lesion_where_labels_are_kept():
+    labels = np.zeros((4, 4, 20), np.int32)
+    labels[:, :, 2:5] = labels[:, :, 12:18] = 7
+    assert instances(labels).names == (1, 2)
+    kept = instances(labels, keep_labels=True)
+    assert kept.names == (7,)
+    assert kept.voxels.tolist() == [(labels == 7).sum()]
