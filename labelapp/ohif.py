@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
 from fdglung.annotation.pacs import Service
 
 COOKIE = "MONAILABEL_SERVER_URL"
@@ -32,17 +36,16 @@ def add_routes(web: Any, service: Service | None) -> None:
         The PACS; None where a folder has the studies, which OHIF cannot read.
 
     """
-    from fastapi import APIRouter, Depends, HTTPException, Request
-    from fastapi.responses import FileResponse, Response
     from monailabel.config import settings
     from monailabel.endpoints import ohif as upstream
     from monailabel.endpoints.user.auth import RBAC
-    from starlette.concurrency import run_in_threadpool
 
     root = (Path(upstream.__file__).parent / "static" / "ohif").resolve()
     router = APIRouter(dependencies=[Depends(RBAC(settings.MONAI_LABEL_AUTH_ROLE_USER))])
 
-    def viewer(path: str, request: Request) -> FileResponse:
+    def viewer(path: str, request: Request) -> Response:
+        if path == "app-config.js":
+            return Response(app_config(root), media_type="text/javascript")
         file = viewer_file(root, path)
         if file is None:
             raise HTTPException(404, detail="The viewer has no such file")
@@ -79,6 +82,12 @@ CONTENT_POLICY = (
     "style-src 'self' 'unsafe-inline'; connect-src 'self' blob: data:; frame-ancestors 'none'"
 )
 """The viewer shows patients: it loads from and sends to this server alone, fonts among it."""
+
+
+def app_config(root: Path) -> str:
+    """Return the settings of MONAI Label's OHIF with ours behind them, by which it opens the PET."""
+    ours = Path(__file__).with_name("ohif_config.js")
+    return "\n".join(path.read_text(encoding="utf-8") for path in (root / "app-config.js", ours))
 
 
 def viewer_file(root: Path, path: str) -> Path | None:
@@ -122,7 +131,7 @@ def without_unusual_sex(metadata: bytes) -> bytes:
     return json.dumps(found).encode()
 
 
-def forward(service: Service, request: Any, path: str, body: bytes, root: str) -> Any:
+def forward(service: Service, request: Request, path: str, body: bytes, root: str) -> Response:
     """Return the PACS' answer to a request of the viewer, with its query string and as it streams.
 
     Parameters
@@ -130,7 +139,7 @@ def forward(service: Service, request: Any, path: str, body: bytes, root: str) -
     service
         The PACS; it is entered with its own password or token, whatever the viewer sends.
     request
-        The FastAPI request.
+        Of the viewer.
     path
         Below the PACS' root, of which `is_dicomweb` holds.
     body
@@ -145,8 +154,6 @@ def forward(service: Service, request: Any, path: str, body: bytes, root: str) -
 
     """
     import requests
-    from fastapi import HTTPException
-    from fastapi.responses import Response, StreamingResponse
 
     session = service.session()
     try:

@@ -28,7 +28,9 @@ _START_SECONDS = 600.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration until Ctrl-C or SIGTERM; return 0, or 2 where it could not start."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a script's background job would ignore Ctrl-C.
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             _start(options, stack)

@@ -17,6 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, Response
+from starlette.concurrency import run_in_threadpool
+
 from fdglung.annotation.pacs import Service
 from fdglung.errors import BackendError, DownloadError
 from labelapp.guard import Guard
@@ -133,13 +137,9 @@ def app_config() -> str:
 
 def site(built: Path, service: Service) -> Any:
     """Return the ASGI application: the viewer at ``/``, the PACS at ``/dicom-web``."""
-    from fastapi import FastAPI, HTTPException, Request
-    from fastapi.responses import FileResponse, Response
-    from starlette.concurrency import run_in_threadpool
-
     web = FastAPI(openapi_url=None)
 
-    async def pacs(path: str, request: Request) -> Any:
+    async def pacs(path: str, request: Request) -> Response:
         if not is_dicomweb(request.method, path.split("/")):
             raise HTTPException(404, detail="That is no address of QIDO-RS, WADO-RS or STOW-RS")
         body = await request.body()
