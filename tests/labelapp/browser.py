@@ -78,17 +78,3 @@ def label(page: Any) -> np.ndarray:
 def told(page: Any, text: str) -> None:
     """Wait until the page says something."""
     page.get_by_text(text).first.wait_for(timeout=TIMEOUT_MS)
-
-
-def show_slice(page: Any, index: int) -> None:
-    """Let the active viewport show an axial slice, numbered as in the label."""
-    page.evaluate(
-        """index => {
-          const id = window.services.viewportGridService.getState().activeViewportId;
-          const viewport = window.services.cornerstoneViewportService.getCornerstoneViewport(id);
-          const count = viewport.getNumberOfSlices();
-          window.cornerstoneTools.utilities.jumpToSlice(viewport.element, {imageIndex: count - 1 - index});
-        }""",
-        index,
-    )
-    page.wait_for_timeout(4000)
