@@ -3,12 +3,13 @@ PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO := demo
+LABEL_DEMO ?= $(DEMO)/label
 STUDY ?=
 SEED ?= 0
 COHORT ?= out/cohort
 export MAP_PYTHON ?=
 
-.PHONY: setup demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-phantom-classes benchmark-radiomics benchmark-map map map-context clean
+.PHONY: setup demo label-demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-phantom-classes benchmark-radiomics benchmark-map map map-context clean
 
 setup: $(VENV)/ready
 
@@ -24,6 +25,10 @@ else
 	$(RUN) -m fdglung analyze "$(STUDY)" $(DEMO)/report --overwrite
 endif
 	@echo "Open $(DEMO)/report/report.pdf"
+
+# Orthanc, synthetic studies, the label server and both OHIF viewers on loopback, until Ctrl-C.
+label-demo: setup
+	$(RUN) -m labelapp.demo $(LABEL_DEMO)
 
 test: setup
 	$(RUN) -m ruff check .

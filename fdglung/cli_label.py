@@ -15,11 +15,15 @@ def add_label(commands: Any) -> None:
     """Add the command that starts the server for annotators."""
     command = commands.add_parser(
         "label",
-        help="serve studies to annotators with 3D Slicer, by MONAI Label",
-        description="Serve a folder of studies by MONAI Label: proposed lesions, clicks, thresholds, saving in "
-        f"versions, the next study. It stops at Ctrl-C. {RESEARCH_NOTICE}",
+        help="serve studies to annotators with 3D Slicer or OHIF, by MONAI Label",
+        description="Serve studies by MONAI Label: proposed lesions, clicks, thresholds, saving in versions, the next "
+        f"study. It stops at Ctrl-C. {RESEARCH_NOTICE}",
     )
-    command.add_argument("studies", type=Path, metavar="STUDIES", help="folder of DICOM studies, or of NIfTI pairs")
+    command.add_argument(
+        "studies",
+        metavar="STUDIES",
+        help="folder of DICOM studies or of NIfTI pairs, or the address of a DICOMweb service (http://...)",
+    )
     command.add_argument("--port", type=int, default=8000, metavar="N", help="port (default: 8000)")
     command.add_argument(
         "--host",
@@ -27,7 +31,9 @@ def add_label(commands: Any) -> None:
         metavar="ADDRESS",
         help="where to listen (default: 127.0.0.1, this machine alone)",
     )
-    command.add_argument("--labels", type=Path, metavar="FOLDER", help="where labels go (default: STUDIES/labels)")
+    command.add_argument(
+        "--labels", type=Path, metavar="FOLDER", help="where labels go (default: STUDIES/labels; labels)"
+    )
     command.add_argument(
         "--checkpoint",
         action="append",
@@ -58,10 +64,10 @@ def add_label_export(commands: Any) -> None:
 
 
 def _label(options: argparse.Namespace) -> dict[str, object]:
-    from fdglung.annotation.studies import find_studies
+    from fdglung.annotation.pacs import is_address
     from fdglung.errors import BackendError, ParameterError
 
-    found = find_studies(options.studies, labels=options.labels)
+    count = _count_studies(options.studies, options.labels)
     if not 0 < options.port < 65536:
         raise ParameterError("there is no such port", attribute="--port", remedy="Give a number from 1 to 65535")
     # A face above the library: it is looked up by its name only when it is asked for.
@@ -76,10 +82,23 @@ def _label(options: argparse.Namespace) -> dict[str, object]:
         "allow_remote": "true" if options.host not in ("127.0.0.1", "localhost", "::1") else "",
     }
     conf = [part for key, value in given.items() if value for part in (key, value)]
-    print(f"{len(found)} studies; MONAI Label at http://{options.host}:{options.port} in a moment. {RESEARCH_NOTICE}")
+    print(f"{count} studies; MONAI Label at http://{options.host}:{options.port} in a moment. {RESEARCH_NOTICE}")
     with tempfile.TemporaryDirectory(prefix="fdglung_label_") as home:
-        server.serve(options.studies.resolve(), app_dir=home, host=options.host, port=options.port, conf=conf)
+        studies = options.studies if is_address(options.studies) else Path(options.studies).resolve()
+        server.serve(studies, app_dir=home, host=options.host, port=options.port, conf=conf)
     return {}
+
+
+def _count_studies(studies: str, labels: Path | None) -> int:
+    """Count the studies before anything slow is started, so that what cannot be used is refused at once."""
+    from fdglung.annotation.pacs import Pacs, Service, is_address
+    from fdglung.annotation.pacs_studies import PacsStudies
+    from fdglung.annotation.studies import find_studies
+
+    if not is_address(studies):
+        return len(find_studies(studies, labels=labels))
+    home = labels or Path("labels")
+    return len(PacsStudies(Pacs(Service.of(studies)), home, labels=home).listing().studies)
 
 
 def _export(options: argparse.Namespace) -> dict[str, object]:

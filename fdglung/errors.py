@@ -369,6 +369,10 @@ class ClickError(InputError):
     """Points that are no voxels of the PET."""
 
 
+class PacsError(FdglungError, ConnectionError):
+    """A PACS that does not answer, refuses, or sends less than it has; it may answer the next time."""
+
+
 class OutputError(FdglungError, OSError):
     """The output cannot be written."""
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fdglung.annotation.pacs import Service, is_address
+from fdglung.annotation.pacs_studies import DEFAULT_CACHE_GB
 from fdglung.annotation.studies import LABELS_FOLDER
 from fdglung.errors import CheckpointError, ParameterError
 from fdglung.pipeline import Settings
 from fdglung.segmentation import SegmentationSettings
+
+CACHE_FOLDER = ".cache"
+"""In the labels' folder: what can be made or fetched again."""
 
 DEFAULT_LIMIT_MB = 512
 """Largest request, in MB: a label of the largest PET, uncompressed."""
@@ -35,6 +40,12 @@ class Configuration:
         Largest request in MB.
     allow_remote
         Whether other machines may ask.
+    pacs
+        The DICOMweb service that has the studies; None for a folder.
+    cache
+        Folder for what is fetched from it.
+    cache_gb
+        Size of that folder, in GB.
 
     """
 
@@ -45,6 +56,9 @@ class Configuration:
     open_studies: int = 4
     limit_mb: float = DEFAULT_LIMIT_MB
     allow_remote: bool = False
+    pacs: Service | None = None
+    cache: Path | None = None
+    cache_gb: float = DEFAULT_CACHE_GB
 
     @property
     def settings(self) -> Settings:
@@ -63,10 +77,11 @@ def configuration(studies: str, conf: Mapping[str, str]) -> Configuration:
     Parameters
     ----------
     studies
-        Folder of studies.
+        Folder of studies, or the address of a DICOMweb service.
     conf
         ``labels``, ``checkpoint`` (several parted by commas, or ``none``), ``backend``, ``lung_weights``,
-        ``open_studies``, ``limit_mb``, ``allow_remote``.
+        ``open_studies``, ``limit_mb``, ``allow_remote``; of DICOMweb ``dicomweb_user``, ``dicomweb_password``,
+        ``dicomweb_token``, ``cache``, ``cache_gb``.
 
     Raises
     ------
@@ -77,19 +92,27 @@ def configuration(studies: str, conf: Mapping[str, str]) -> Configuration:
 
     """
     known = {"labels", "checkpoint", "backend", "lung_weights", "open_studies", "limit_mb", "allow_remote"}
+    remote = is_address(studies)
+    if remote:
+        known |= {"dicomweb_user", "dicomweb_password", "dicomweb_token", "cache", "cache_gb"}
     unknown = set(conf) - known - {"server_mode"}
     if unknown:
         raise ParameterError(
             f"there is no setting {sorted(unknown)[0]!r}", attribute="--conf", remedy=f"Use {', '.join(sorted(known))}"
         )
+    # Where a PACS has the studies, their labels have no other home than the folder that the server is started in.
+    labels = Path(conf.get("labels") or (Path.cwd() if remote else Path(studies)) / LABELS_FOLDER)
     return Configuration(
-        labels=Path(conf.get("labels") or Path(studies) / LABELS_FOLDER),
+        labels=labels,
         checkpoints=_checkpoints(conf.get("checkpoint", "")),
         backend=conf.get("backend") or "auto",
         lung_weights=Path(conf["lung_weights"]) if conf.get("lung_weights") else None,
         open_studies=int(_number(conf, "open_studies", 4, low=1)),
         limit_mb=_number(conf, "limit_mb", DEFAULT_LIMIT_MB, low=1),
         allow_remote=conf.get("allow_remote", "false").lower() in ("1", "true", "yes"),
+        pacs=Service.of(studies, conf) if remote else None,
+        cache=(Path(conf["cache"]) if conf.get("cache") else labels / CACHE_FOLDER) if remote else None,
+        cache_gb=_number(conf, "cache_gb", DEFAULT_CACHE_GB, low=0.1),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,8 @@ from fdglung.annotation.versions import FINAL, LabelVersion
 from fdglung.errors import NotQuantitativePetError, ParameterError, UnknownStudyError
 from fdglung.files import write_nifti_image, written_together
 from labelapp.annotator import annotator_of
+from labelapp.configuration import CACHE_FOLDER
 from labelapp.open_studies import OpenStudies, OpenStudy
-
-CACHE_FOLDER = ".cache"
-"""In the labels' folder: PETs of DICOM studies as NIfTI in SUVbw, made when first asked for."""
 
 _PET_FILE = "pet_suvbw.nii.gz"
 _RELIST_SECONDS = 5.0
@@ -69,10 +67,10 @@ class FolderStore(Datastore):  # type: ignore[misc]
             There is no such study.
 
         """
-        entries = self._entries()
+        entries = self._listed_entries()
         if image_id not in entries:
             self.refresh()
-            entries = self._entries()
+            entries = self._listed_entries()
         if image_id in entries:
             return entries[image_id]
         stem, _, kind = str(image_id).rpartition("_")
@@ -95,6 +93,9 @@ class FolderStore(Datastore):  # type: ignore[misc]
         with self._lock:
             found = {entry.name: entry for entry in find_studies(self.studies, labels=self.labels)}
             self._listed = (time.monotonic(), found)
+
+    def start(self) -> None:
+        """Begin what runs beside the requests: nothing here."""
 
     def list_images(self) -> list[str]:
         """Return the names of all studies."""
@@ -125,7 +126,7 @@ class FolderStore(Datastore):  # type: ignore[misc]
         pet = opened.pet
         if opened.entry.pet is not None:
             return str(opened.entry.pet.resolve())
-        folder = self.labels / CACHE_FOLDER / opened.entry.name
+        folder = self._nifti_folder(opened.entry)
         with self._lock:
             if not (folder / _PET_FILE).is_file() or not _same_image(folder / _PET_FILE, pet):
                 with written_together(folder, overwrite=True) as temporary:
@@ -254,7 +255,18 @@ class FolderStore(Datastore):  # type: ignore[misc]
             objects[name] = {"image": {"ext": ".nii.gz", "info": self.get_image_info(name)}, "labels": labels}
         return {"name": self.name(), "description": self.description(), "objects": objects}
 
-    def _entries(self) -> dict[str, StudyEntry]:
+    def delivery(self, version: LabelVersion) -> dict[str, Any]:
+        """Tell where else a version was brought: nowhere."""
+        return {}
+
+    def _nifti_folder(self, entry: StudyEntry) -> Path:
+        return self.labels / CACHE_FOLDER / entry.name
+
+    def _entries(self) -> Mapping[str, Any]:
+        """Return what there is by its name."""
+        return self._listed_entries()
+
+    def _listed_entries(self) -> dict[str, StudyEntry]:
         listed, entries = self._listed
         if time.monotonic() - listed > _RELIST_SECONDS:
             self.refresh()

@@ -52,7 +52,7 @@ def hide_ids(names: Callable[[], Iterable[str]], hidden: Iterable[str] = ()) -> 
         for old in [one for one in handler.filters if isinstance(one, WithoutIds)]:
             handler.removeFilter(old)
         handler.addFilter(wanted)
-    for name in ("monailabel", "highdicom"):
+    for name in ("monailabel", "highdicom", "dicomweb_client"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for logger in loggers:
         if logger.name.startswith(("monailabel.", "task_")):

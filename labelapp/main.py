@@ -32,6 +32,7 @@ from fdglung.errors import ParameterError
 from labelapp.configuration import configuration
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
+from labelapp.pacs_store import PacsStore
 from labelapp.strategies import DESCRIPTIONS, NextStudy
 from labelapp.tools import Lesions, Lungs, SuvClick, SuvThreshold, Tool
 from labelapp.warm_up import open_networks, warm_up
@@ -41,12 +42,6 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
     """Lesions of PET/CT studies, proposed, clicked, saved in versions, given out one by one."""
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        if studies.startswith(("http://", "https://")):
-            raise ParameterError(
-                "a DICOMweb address cannot be used yet",
-                attribute="--studies",
-                remedy="Name a folder of DICOM studies or NIfTI pairs",
-            )
         self.configuration = configuration(studies, conf)
         settings.MONAI_LABEL_TRACKING_ENABLED = False
         # Scores would be counted by a process of their own, which takes half a minute to start.
@@ -70,8 +65,11 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
         )
 
     def init_datastore(self) -> Datastore:
-        """Open the folder of studies."""
-        return FolderStore(self.studies, self.configuration.labels, self._opened)
+        """Open the folder of studies, or the PACS."""
+        chosen = self.configuration
+        if chosen.pacs is None:
+            return FolderStore(self.studies, chosen.labels, self._opened)
+        return PacsStore(chosen.pacs, chosen.labels, self._opened, cache=chosen.cache, cache_gb=chosen.cache_gb)
 
     def init_infers(self) -> dict[str, InferTask]:
         """Return the tools."""
@@ -94,6 +92,7 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
     def on_init_complete(self) -> None:
         """Warm everything up, then let the server answer."""
         warm_up(self._opened)
+        self._datastore.start()
         web = sys.modules.get("monailabel.app")
         if web is not None:
             from labelapp.server import mend
@@ -137,6 +136,7 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
         return {
             "version": version.number,
             "annotator": version.annotator,
+            **self._datastore.delivery(version),
             "agreement": [
                 {
                     "with": next(name for name in pair.annotators if name != version.annotator),

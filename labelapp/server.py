@@ -20,7 +20,7 @@ _ROUTERS = (
     *("logs", "session"),
 )
 _RESERVED = {"image", "model", "session", "session_id", "label_uploaded", "save_label", "label_tag", "description"}
-_STATUS = {"UnknownStudyError": 404, "OutputWriteError": 507}
+_STATUS = {"UnknownStudyError": 404, "PacsError": 502, "OutputWriteError": 507}
 
 
 def serve(
@@ -31,7 +31,7 @@ def serve(
     Parameters
     ----------
     studies
-        Folder of studies.
+        Folder of studies, or the address of a DICOMweb service.
     app_dir
         Folder for what MONAI Label writes for itself, logs among it; holds afterwards a ``main.py`` that is this app.
     host, port
@@ -71,6 +71,7 @@ def mend(web: Any, application: Any) -> None:
 
     from labelapp.guard import Guard
     from labelapp.logs import hide_ids
+    from labelapp.ohif import add_routes
 
     router = APIRouter()
     for name in _ROUTERS:
@@ -88,6 +89,7 @@ def mend(web: Any, application: Any) -> None:
     # Of two routes to one path the first one answers.
     web.router.routes[:] = web.router.routes[before:] + web.router.routes[:before]
     settings = application.configuration
+    add_routes(web, settings.pacs)
     if not isinstance(web.middleware_stack, Guard):
         web.middleware_stack = Guard(
             web.middleware_stack, limit_bytes=int(settings.limit_mb * 1e6), allow_remote=settings.allow_remote

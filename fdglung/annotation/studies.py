@@ -102,7 +102,7 @@ def find_studies(folder: Path | str, *, labels: Path | str | None = None) -> tup
                 flat.setdefault(named[0], {}).setdefault(named[1], path)
     for name, files in flat.items():
         found.setdefault(name, StudyEntry(name, pet=files.get("pet"), ct=files.get("ct")))
-    overrides = _overrides(labels / OVERRIDES_FILE)
+    overrides = read_overrides(labels)
     return tuple(_overridden(found[name], overrides.get(name, {}), root) for name in sorted(found))
 
 
@@ -134,6 +134,32 @@ def open_study(entry: StudyEntry) -> Study:
     return nifti.read_study(entry.pet, entry.ct)
 
 
+def read_overrides(labels: Path | str) -> dict[str, dict[str, str]]:
+    """Return what `OVERRIDES_FILE` in a folder of labels says: study to the series or files to take.
+
+    Raises
+    ------
+    ParameterError
+        It cannot be read.
+
+    """
+    path = Path(labels) / OVERRIDES_FILE
+    if not path.is_file():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        ok = isinstance(document, dict) and all(isinstance(entry, dict) for entry in document.values())
+    except (OSError, ValueError):
+        ok = False
+    if not ok:
+        raise ParameterError(
+            f"{OVERRIDES_FILE} is no JSON object of studies",
+            attribute=OVERRIDES_FILE,
+            remedy='Write {"study": {"ct_series": "SeriesInstanceUID"}}, or "ct": "file" for NIfTI',
+        )
+    return document
+
+
 def _inside(path: Path, root: Path) -> bool:
     """Refuse links that lead out of the folder."""
     return path.resolve().is_relative_to(root.resolve())
@@ -161,23 +187,6 @@ def _flat_name(path: Path) -> tuple[str, str] | None:
             if stem.lower().endswith(f"_{name}") and len(stem) > len(name) + 1:
                 return stem[: -len(name) - 1], kind
     return None
-
-
-def _overrides(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
-        return {}
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        ok = isinstance(document, dict) and all(isinstance(entry, dict) for entry in document.values())
-    except (OSError, ValueError):
-        ok = False
-    if not ok:
-        raise ParameterError(
-            f"{OVERRIDES_FILE} is no JSON object of studies",
-            attribute=OVERRIDES_FILE,
-            remedy='Write {"study": {"ct_series": "SeriesInstanceUID"}}, or "ct": "file" for NIfTI',
-        )
-    return document
 
 
 def _overridden(entry: StudyEntry, changes: dict[str, str], root: Path) -> StudyEntry:

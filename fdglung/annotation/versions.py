@@ -129,6 +129,7 @@ def save_version(
         Kind of label.
     seg
         The same as DICOM SEG, to be saved by its ``save_as``; called with the version's number where it is a function.
+        Its SOPInstanceUID is kept as ``sop_instance_uid``.
     info
         Plain JSON values to keep beside it.
 
@@ -248,6 +249,7 @@ def _write(
         made = seg(number) if callable(seg) else seg
         if made is not None:
             made.save_as(temporary / SEG_FILE)
+            info = {**info, "sop_instance_uid": str(made.SOPInstanceUID)}
         content = {
             **info,
             "annotator": annotator,

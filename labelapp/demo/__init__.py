@@ -1,0 +1,1 @@
+"""A PACS on this machine with synthetic studies, and both viewers: ``make label-demo``."""

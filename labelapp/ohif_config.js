@@ -1,0 +1,120 @@
+// Added to the settings of MONAI Label's OHIF. Its mode opens the first series of a study, which is the CT, while labels
+// lie on the PET: the layout `mpr`, which that mode asks for, is replaced by one of the PET. And its panel cannot save:
+// a button of ours does.
+(() => {
+  const pane = (orientation) => ({
+    viewportOptions: {
+      toolGroupId: 'mpr',
+      viewportType: 'volume',
+      orientation,
+      initialImageOptions: { preset: 'middle' },
+    },
+    // SUV 0 to 6 g/ml, dark is hot.
+    displaySets: [{ id: 'pet', options: { voi: { windowWidth: 6, windowCenter: 3 }, voiInverted: true } }],
+  });
+  const rule = (attribute, constraint, options) => ({ attribute, constraint, ...options });
+  const protocol = {
+    id: 'mpr',
+    name: 'PET in three planes',
+    locked: true,
+    isPreset: true,
+    availableTo: {},
+    editableBy: {},
+    protocolMatchingRules: [],
+    imageLoadStrategy: 'nth',
+    displaySetSelectors: {
+      pet: {
+        seriesMatchingRules: [
+          rule('Modality', { equals: 'PT' }, { required: true }),
+          rule('isReconstructable', { equals: { value: true } }, { required: true }),
+          rule('SeriesDescription', { doesNotContain: { value: 'NAC' } }, { weight: 5 }),
+        ],
+      },
+    },
+    stages: [
+      {
+        id: 'pet',
+        name: 'PET',
+        viewportStructure: { layoutType: 'grid', properties: { rows: 1, columns: 3 } },
+        viewports: ['axial', 'sagittal', 'coronal'].map(pane),
+      },
+    ],
+  };
+
+  // What the panel calls its one segmentation, and the segments that are no lesions.
+  const SEGMENTATION = '1';
+  const NOT_LESIONS = ['background', 'left lung', 'right lung'];
+
+  const annotator = () => {
+    let name = window.localStorage.getItem('fdglung.annotator');
+    if (!name) {
+      name = window.prompt('Who saves? The name is kept with the label.');
+      if (name) window.localStorage.setItem('fdglung.annotator', name);
+    }
+    return name;
+  };
+
+  // The voxels of the lesions as NRRD with their place, so that the server can check the grid.
+  const asNrrd = (volume, segments) => {
+    const left = new Set(
+      Object.values(segments).filter((one) => one && NOT_LESIONS.includes(one.label)).map((one) => one.segmentIndex)
+    );
+    const voxels = Uint8Array.from(volume.voxelManager.getCompleteScalarDataArray(), (value) =>
+      left.has(value) ? 0 : value
+    );
+    const axis = (number) =>
+      `(${[0, 1, 2].map((part) => volume.direction[3 * number + part] * volume.spacing[number]).join(',')})`;
+    const header = [
+      'NRRD0005',
+      'type: uint8',
+      'dimension: 3',
+      'space: left-posterior-superior',
+      `sizes: ${volume.dimensions.join(' ')}`,
+      `space directions: ${[0, 1, 2].map(axis).join(' ')}`,
+      'kinds: domain domain domain',
+      'endian: little',
+      'encoding: raw',
+      `space origin: (${Array.from(volume.origin).join(',')})`,
+    ];
+    return new Blob([header.join('\n'), '\n\n', voxels]);
+  };
+
+  const save = async () => {
+    const { segmentationService, viewportGridService, displaySetService, uiNotificationService } = window.services;
+    const show = (message, type) =>
+      uiNotificationService.show({ title: 'Save label', message, type, duration: 8000 });
+    const volume = segmentationService.getLabelmapVolume(SEGMENTATION);
+    if (!volume) {
+      show('There is no label yet. Connect to the server and segment first.', 'error');
+      return;
+    }
+    const name = annotator();
+    if (!name) return;
+    const { viewports, activeViewportId } = viewportGridService.getState();
+    const [shown] = viewports.get(activeViewportId).displaySetInstanceUIDs;
+    const { segments } = segmentationService.getSegmentation(SEGMENTATION);
+    const form = new FormData();
+    form.append('params', JSON.stringify({ annotator: name }));
+    form.append('label', asNrrd(volume, segments), 'label.nrrd');
+    const image = encodeURIComponent(displaySetService.getDisplaySetByUID(shown).SeriesInstanceUID);
+    const answer = await fetch(`/datastore/label?image=${image}`, { method: 'PUT', body: form });
+    const told = await answer.json();
+    if (answer.ok) show(`Version ${told.version} by ${told.annotator}. PACS: ${told.pacs}.`, 'success');
+    else show(String(told.detail), 'error');
+  };
+
+  const button = document.createElement('button');
+  button.textContent = 'Save label';
+  button.id = 'fdglung-save-label';
+  button.style.cssText =
+    'position:fixed;right:12px;bottom:12px;z-index:50;padding:8px 16px;border-radius:6px;background:#5acce6;color:#000';
+  button.onclick = save;
+
+  window.config.extensions.push({
+    id: 'fdglung.pet',
+    getHangingProtocolModule: () => [{ name: 'mpr', protocol }],
+    onModeEnter: () => document.body.appendChild(button),
+    onModeExit: () => button.remove(),
+  });
+  window.config.showWarningMessageForCrossOrigin = false;
+})();
