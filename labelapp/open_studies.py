@@ -45,6 +45,11 @@ class OpenStudy:
         return self.study.pet
 
     @property
+    def click_predictor(self) -> Predictor:
+        """The network that clicks guide: the first of those that find lesions."""
+        return self._predictors[0]
+
+    @property
     def lungs(self) -> LungRegion | None:
         """The lungs; None without a CT that shows them."""
         return self._once("lungs", self._find_lungs)
@@ -103,6 +108,12 @@ class OpenStudies:
         self.predictors = tuple(predictors)
         self._open: OrderedDict[StudyEntry, OpenStudy] = OrderedDict()
         self._lock = threading.Lock()
+
+    def use(self, settings: Settings, predictors: Sequence[Predictor]) -> None:
+        """Take other networks from now on; studies are opened anew."""
+        with self._lock:
+            self.settings, self.predictors = settings, tuple(predictors)
+            self._open.clear()
 
     def get(self, entry: StudyEntry) -> OpenStudy:
         """Return a study, opened at its first use."""
