@@ -6,8 +6,7 @@ most wrong (`fdglung.simulated_clicks`), by the network `sts/gtv_K.onnx` of the 
 `--stem clicks_` takes `clicks_K.pt` of `--models` instead.
 
 `python -m benchmarks.annotation phantoms COHORT` does the same for the avid lesions (SUVmax in the image of 2.5 or
-more) of a synthetic cohort's studies, one lesion at a time in what lies 96 mm around it, by the network that ships,
-with `suv_click` beside it.
+more) of a synthetic cohort's studies, in what lies 96 mm around each, by the network that ships.
 
 `python -m benchmarks.annotation clicks COHORT` times the tools `suv_click` and `lesion_click` as the server runs them,
 on one study after another, the files' writing included.
@@ -33,7 +32,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.segmentation import AVID_SUV, FOLDS, MODELS, crop_around, cut_box, data_folder, interval
-from fdglung.clicks import apply_clicks
 from fdglung.clicks_network import guided_probability
 from fdglung.evaluation.bootstrap import Bootstrap
 from fdglung.evaluation.overlap import dice
@@ -85,14 +83,14 @@ def sts(options: argparse.Namespace) -> None:
             pet, ct, label = (cut_box(image, box) for image in (pet, ct, label))
             truth = sitk.GetArrayFromImage(label) > 0
             curves[entry["name"]] = _curve(pet, truth, _guided(pet, sitk.Cast(ct, sitk.sitkFloat32), network))
-    _print_curves({"lesion_click": curves}, f"{len(curves)} patients, each tested by a network that never saw them")
+    _print_curves(curves, f"{len(curves)} patients, each tested by a network that never saw them")
     _keep(options, "sts", curves)
 
 
 def phantoms(options: argparse.Namespace) -> None:
     """Print Dice against the number of clicks for the avid lesions of synthetic studies."""
     network = _open(options, "model")
-    tools: dict[str, dict[str, list[float]]] = {"lesion_click": {}, "suv_click": {}}
+    curves: dict[str, list[float]] = {}
     for folder in tqdm(_studies(options)):
         pet, ct, label = (
             sitk.ReadImage(str(folder / f"{name}.nii.gz"), sitk.sitkFloat32) for name in ("pet", "ct", "lesions")
@@ -106,12 +104,10 @@ def phantoms(options: argparse.Namespace) -> None:
             truth = np.isin(sitk.GetArrayFromImage(near_label).astype(int), hot)
             counted = truth | (sitk.GetArrayFromImage(near_label) == 0)
             name = f"{folder.name} {value}"
-            outline = _guided(near, near_ct, network)
-            tools["lesion_click"][name] = _curve(near, truth, outline, counted)
-            tools["suv_click"][name] = _curve(near, truth, _by_suv(near), counted)
-    patients = {name.split()[0] for name in tools["lesion_click"]}
-    _print_curves(tools, f"{len(tools['lesion_click'])} avid lesions of {len(patients)} synthetic studies")
-    _keep(options, "phantoms", tools)
+            curves[name] = _curve(near, truth, _guided(near, near_ct, network), counted)
+    patients = {name.split()[0] for name in curves}
+    _print_curves(curves, f"around {len(curves)} avid lesions of {len(patients)} synthetic studies")
+    _keep(options, "phantoms", curves)
 
 
 def _curve(pet: sitk.Image, truth: Mask, outline: Outline, counted: Mask | None = None) -> list[float]:
@@ -138,15 +134,6 @@ def _guided(pet: sitk.Image, ct: sitk.Image, network: Predictor) -> Outline:
     return outline
 
 
-def _by_suv(pet: sitk.Image) -> Outline:
-    def outline(inside: list[list[int]], outside: list[list[int]]) -> Mask:
-        made = apply_clicks(pet, None, inside=inside, outside=outside, settings=SegmentationSettings())
-        mask: Mask = sitk.GetArrayFromImage(made.labels) > 0
-        return mask
-
-    return outline
-
-
 def _around(mask: sitk.Image) -> Any:
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(sitk.Cast(mask, sitk.sitkUInt8))
@@ -154,15 +141,12 @@ def _around(mask: sitk.Image) -> Any:
     return tuple((centre - AROUND_MM).tolist()), tuple((centre + AROUND_MM).tolist())
 
 
-def _print_curves(tools: dict[str, dict[str, list[float]]], what: str) -> None:
-    print(f"\n{what}\n\n| clicks | " + " | ".join(tools) + " | lowest |\n| --- |" + " --- |" * (len(tools) + 1))
+def _print_curves(curves: dict[str, list[float]], what: str) -> None:
+    groups = [name.split()[0] for name in curves]
+    print(f"\n{what}\n\n| clicks | mean Dice | lowest |\n| --- | --- | --- |")
     for number in range(MOST_CLICKS + 1):
-        cells = []
-        for curves in tools.values():
-            groups = [name.split()[0] for name in curves]
-            cells.append(interval(Bootstrap().mean(np.array([row[number] for row in curves.values()]), groups)))
-        lowest = ", ".join(f"{min(row[number] for row in curves.values()):.3f}" for curves in tools.values())
-        print(f"| {number} | " + " | ".join(cells) + f" | {lowest} |")
+        values = np.array([row[number] for row in curves.values()])
+        print(f"| {number} | {interval(Bootstrap().mean(values, groups))} | {values.min():.3f} |")
 
 
 # Time

@@ -24,18 +24,20 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
 from monailabel.interfaces.tasks.train import TrainTask
 
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.annotation import export
 from fdglung.annotation.networks import active_network
-from fdglung.annotation.sampling import Leases, uncertainty_of
+from fdglung.annotation.sampling import Leases, Signs
 from fdglung.annotation.versions import FINAL
 from fdglung.errors import ParameterError
 from labelapp.configuration import configuration
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
+from labelapp.scoring import ProposalScore
 from labelapp.strategies import DESCRIPTIONS, NextStudy
 from labelapp.tools import LesionClick, Lesions, Lungs, SuvClick, SuvThreshold, Tool
 from labelapp.train import FineTune
@@ -62,7 +64,7 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
         settings.MONAI_LABEL_SESSIONS = False
         self.leases = Leases()
         self._changing = threading.Lock()
-        self._uncertainty: dict[str, float] = {}
+        self._signs: dict[str, Signs] = {}
         self._opened = OpenStudies(
             self.configuration.settings,
             keep=self.configuration.open_studies,
@@ -99,7 +101,11 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Return the strategies."""
-        return {kind: NextStudy(kind, self.leases, self._uncertainty.get) for kind in DESCRIPTIONS}
+        return {kind: NextStudy(kind, self.leases, self._signs.get) for kind in DESCRIPTIONS}
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Return how well what was proposed agrees with what annotators made of it."""
+        return {"dice": ProposalScore()}
 
     def init_batch_infer(self) -> Callable[..., Any]:
         """Return what runs a tool on many studies, one after the other: upstream's divides by the number of GPUs."""
@@ -128,12 +134,12 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
         with self._changing:
             if self._take_active_network():
                 self._opened.use(self.configuration.settings, open_networks(self.configuration.settings))
-                self._uncertainty.clear()
+                self._signs.clear()
         name = self._datastore.entry(request["image"]).name
         file, told = tool({**request, "image": name})
         opened = self._datastore.open(name)
-        if opened.has("lesions"):
-            self._uncertainty[name] = uncertainty_of(opened.lesions)
+        if request["model"] == "lesions":
+            self._signs[name] = opened.signs
         label = file
         if str(request.get("save_label", False)).lower() == "true":
             tag = request.get("label_tag") or "original"
