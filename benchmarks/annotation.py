@@ -163,22 +163,30 @@ def clicks(options: argparse.Namespace) -> None:
     settings = Settings(SegmentationSettings(method="network"))
     opened = OpenStudies(settings, predictors=open_networks(settings))
     warm_up(opened)
-    print("| tool | clicks timed | median s | 95th percentile s | longest s |\n| --- | --- | --- | --- | --- |")
+    print("| tool | clicks timed | median s | 95th percentile s | longest s | median CPU s |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    folders = list(_studies(options))
     store = FolderStore(options.folder, options.folder.parent / "no_labels", opened)
     for tool in (SuvClick(store), LesionClick(store)):
-        seconds = []
-        for folder in tqdm(list(_studies(options)), desc=type(tool).__name__):
+        seconds, processor = [], []
+        for folder in tqdm(folders, desc=type(tool).__name__):
             label = sitk.ReadImage(str(folder / "lesions.nii.gz"))
             points = _middles(label)[:MOST_CLICKS]
             request = {"image": folder.name, "start": "lesions", "result_extension": ".nrrd"}
             # Opening a study and proposing lesions is not the click's time.
             tool(request)
             for number in range(1, len(points) + 1):
-                started = time.perf_counter()
+                started, worked = time.perf_counter(), time.process_time()
                 file, _ = tool({**request, "foreground": points[:number]})
                 seconds.append(time.perf_counter() - started)
+                processor.append(time.process_time() - worked)
                 Path(file).unlink()
-        row = [statistics.median(seconds), float(np.percentile(seconds, 95)), max(seconds)]
+        row = [
+            statistics.median(seconds),
+            float(np.percentile(seconds, 95)),
+            max(seconds),
+            statistics.median(processor),
+        ]
         print(f"| {type(tool).__name__} | {len(seconds)} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
 
 
@@ -188,10 +196,10 @@ def server(options: argparse.Namespace) -> None:
 
     from benchmarks.label_server import running_server
 
-    with running_server(options.folder, limit=options.limit or 3) as served:
+    with running_server(list(_studies(options))[:3]) as served:
         alone = [served.seconds_of("/info/") for _ in range(20)]
         with ThreadPoolExecutor(3) as pool:
-            work = [pool.submit(served.infer, "suv_threshold", name) for name in served.names[:3]]
+            work = [pool.submit(served.infer, "lesions", name) for name in served.names]
             busy = []
             while not all(future.done() for future in work):
                 busy.append(served.seconds_of("/info/"))

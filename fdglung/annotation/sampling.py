@@ -122,7 +122,11 @@ def _diversity(candidates: Iterable[Candidate], centres: Sequence[Sequence[float
     Sener and Savarese, *Active learning for convolutional neural networks: a core-set approach*, ICLR 2018. Without a
     centre the study nearest to the mean of all comes first.
     """
-    known = [(candidate.signs.descriptor, candidate) for candidate in candidates if candidate.signs is not None]
+    known = [
+        (candidate.signs.descriptor, candidate)
+        for candidate in candidates
+        if candidate.signs is not None and candidate.signs.descriptor
+    ]
     if not known:
         return []
     places = np.array([descriptor for descriptor, _ in known], np.float64)
