@@ -83,10 +83,10 @@ def test_a_round_from_proposals_to_a_better_network_in_use_and_nothing_lost_by_a
     status, body = server.request("POST", "/batch/infer/lesions?run_sync=true")
     assert status == 200, body
     results = json.loads(body)
-    assert "Error" in results["broken"]["error"] or "no volume" in results["broken"]["error"]
+    assert "ends before its voxels do" in results["broken"]["error"]
     assert all(results[name]["tag"] == "original" for name in NAMES)
     assert [len(versions(root / "labels", name, "original")) for name in NAMES] == [1, 1, 1]
-    assert "Error" in refusal(client.infer, "lesions", "broken", dict(PARAMS))
+    assert "UnreadableImageError" in refusal(client.infer, "lesions", "broken", dict(PARAMS))
     assert client.next_sample("diversity", {})["id"] in NAMES
 
     for name, label in labels.items():
