@@ -1,4 +1,4 @@
-"""Training from the app, in this process; `test_training_server` has it behind MONAI Label's client."""
+"""Training from the app, in this process."""
 
 from __future__ import annotations
 
