@@ -83,7 +83,7 @@ def sts(options: argparse.Namespace) -> None:
     """Print Dice by cross-validation for both targets, with that of a threshold."""
     from bundle.scripts.sts_datalist import make_datalist
 
-    folder = options.folder or _data("sts_petct")
+    folder = options.folder or data_folder("sts_petct")
     lists = make_datalist(folder, FOLDS)
     found: dict[str, dict[str, float]] = {name: {} for name in ("gtv", "avid", "SUV 2.5 for gtv", "SUV 2.5 for avid")}
     for fold in range(FOLDS):
@@ -91,7 +91,7 @@ def sts(options: argparse.Namespace) -> None:
         for entry in tqdm(lists[f"test_{fold}"][: options.limit], desc=f"fold {fold}"):
             pet, ct, label = (sitk.ReadImage(str(folder / entry[key])) for key in ("pet", "ct", "label"))
             box = crop_around(label, (options.seed, entry["name"]))
-            pet, ct, label = (_cut(image, box) for image in (pet, ct, label))
+            pet, ct, label = (cut_box(image, box) for image in (pet, ct, label))
             suv = sitk.GetArrayFromImage(pet)
             truth = {"gtv": sitk.GetArrayFromImage(label) > 0}
             truth["avid"] = truth["gtv"] & (suv >= AVID_SUV)
@@ -104,7 +104,7 @@ def sts(options: argparse.Namespace) -> None:
     for name, values in found.items():
         column = np.array(list(values.values()))
         mean = Bootstrap().mean(column, list(values))
-        print(f"| {name} | {_interval(mean)} | {np.nanmedian(column):.3f} | {np.nanmin(column):.3f} |")
+        print(f"| {name} | {interval(mean)} | {np.nanmedian(column):.3f} | {np.nanmin(column):.3f} |")
     print(f"\n{len(found['gtv'])} patients, each tested by a network that never saw them")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -149,9 +149,9 @@ def phantoms(options: argparse.Namespace) -> None:
         false = [sum(row.false and row.score >= 0.5 for row in result.predicted) for result, _ in results]
         values, cases = [value for _, value in results], [result.row.case for result, _ in results]
         print(
-            f"| {name} | {len(results)} | {len(lesions)} | {_interval(curve.at_rates[RATES.index(1.0)])} | "
-            f"{_interval(hits)} | {_interval(bootstrap.mean(false, cases))} | "
-            f"{_interval(bootstrap.median(values, cases))} | {_interval(bootstrap.mean(values, cases))} |",
+            f"| {name} | {len(results)} | {len(lesions)} | {interval(curve.at_rates[RATES.index(1.0)])} | "
+            f"{interval(hits)} | {interval(bootstrap.mean(false, cases))} | "
+            f"{interval(bootstrap.median(values, cases))} | {interval(bootstrap.mean(values, cases))} |",
             flush=True,
         )
 
@@ -191,7 +191,7 @@ def study(options: argparse.Namespace) -> None:
     """Print where the lesions of a DICOM study lie."""
     from fdglung import study as studies
 
-    loaded = studies.load(options.folder or _data("acrin_nsclc_042"))
+    loaded = studies.load(options.folder or data_folder("acrin_nsclc_042"))
     assert loaded.pet is not None
     for region in ("lungs", "all"):
         chosen = SegmentationSettings(
@@ -249,7 +249,7 @@ def _open(options: argparse.Namespace, name: str) -> Predictor:
     return open_predictor(read_checkpoint(options.models / name), options.backend)
 
 
-def _cut(image: sitk.Image, box: Box) -> sitk.Image:
+def cut_box(image: sitk.Image, box: Box) -> sitk.Image:
     """Return the voxels whose centres lie in a box, of an image along the patient's axes."""
     ends = np.sort([image.TransformPhysicalPointToContinuousIndex(corner) for corner in box], axis=0)
     first = np.clip(np.ceil(ends[0]), 0, None).astype(int)
@@ -257,11 +257,11 @@ def _cut(image: sitk.Image, box: Box) -> sitk.Image:
     return sitk.RegionOfInterest(image, (last - first + 1).tolist(), first.tolist())
 
 
-def _interval(found: Estimate) -> str:
+def interval(found: Estimate) -> str:
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
-def _data(name: str) -> Path:
+def data_folder(name: str) -> Path:
     return Path(os.environ.get("FDGLUNG_DATA") or Path(__file__).parents[2] / "shared" / "data") / name
 
 

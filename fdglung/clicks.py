@@ -96,7 +96,7 @@ def lesion_at(
         The click is no voxel of the PET.
 
     """
-    index = _checked(pet, click)
+    index = voxel_of(pet, click)
     if uptake is not None:
         found = _in_map(pet, index, settings, uptake)
         if found is not None:
@@ -147,22 +147,30 @@ def apply_clicks(
         if lesion is None:
             warnings.append(f"Click {number} into a lesion hit no uptake that stands out of its surroundings.")
             continue
-        old = {int(labels[_checked(pet, click)[::-1]]), _mostly(labels, lesion)} - {0}
+        old = {int(labels[voxel_of(pet, click)[::-1]]), mostly_in(labels, lesion.voxels)} - {0}
         labels[np.isin(labels, list(old))] = 0
         labels[tuple(lesion.voxels.T)] = labels.max() + 1
         added += 1
         warnings += lesion.warnings
     for number, click in enumerate(outside, start=1):
-        label = _label_near(pet, labels, _checked(pet, click))
+        label = label_near(pet, labels, voxel_of(pet, click))
         if not label:
             warnings.append(f"Click {number} out of lesions hit no lesion.")
             continue
         labels[labels == label] = 0
         removed += 1
-    return ClickedLesions(_hottest_first(pet, labels), added, removed, tuple(dict.fromkeys(warnings)))
+    return ClickedLesions(hottest_first(pet, labels), added, removed, tuple(dict.fromkeys(warnings)))
 
 
-def _checked(pet: sitk.Image, click: Sequence[float]) -> Index:
+def voxel_of(pet: sitk.Image, click: Sequence[float]) -> Index:
+    """Return a click as an index (x, y, z) of the PET.
+
+    Raises
+    ------
+    ClickError
+        It is no voxel of the PET.
+
+    """
     remedy = "Send points as indices (x, y, z) of the PET's voxels"
     try:
         x, y, z = (round(float(value)) for value in click)
@@ -269,9 +277,9 @@ def _axes(image: sitk.Image) -> NDArray[np.float64]:
     return np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
 
 
-def _mostly(labels: NDArray[np.uint16], lesion: GrownLesion) -> int:
-    """Return the lesion that has more than half of its voxels in the grown one; 0 for none."""
-    inside = np.bincount(labels[tuple(lesion.voxels.T)])
+def mostly_in(labels: NDArray[np.uint16], voxels: NDArray[np.int64]) -> int:
+    """Return the lesion that has more than half of its voxels among those (n, 3) of another one; 0 for none."""
+    inside = np.bincount(labels[tuple(voxels.T)])
     inside[:1] = 0
     for label in np.flatnonzero(inside):
         if 2 * inside[label] > (labels == label).sum():
@@ -279,7 +287,8 @@ def _mostly(labels: NDArray[np.uint16], lesion: GrownLesion) -> int:
     return 0
 
 
-def _label_near(pet: sitk.Image, labels: NDArray[np.uint16], index: Index) -> int:
+def label_near(pet: sitk.Image, labels: NDArray[np.uint16], index: Index) -> int:
+    """Return the label at a voxel (x, y, z), or of the hottest labelled voxel within 4 mm; 0 for none."""
     if labels[index[::-1]]:
         return int(labels[index[::-1]])
     near = _hottest(
@@ -288,7 +297,8 @@ def _label_near(pet: sitk.Image, labels: NDArray[np.uint16], index: Index) -> in
     return 0 if near is None else int(labels[near])
 
 
-def _hottest_first(pet: sitk.Image, labels: NDArray[np.uint16]) -> sitk.Image:
+def hottest_first(pet: sitk.Image, labels: NDArray[np.uint16]) -> sitk.Image:
+    """Return labels (z, y, x) as an image on the PET's grid, numbered anew from 1, hottest lesion first."""
     suv = sitk.GetArrayViewFromImage(pet)
     boxes = enumerate(ndimage.find_objects(labels), start=1)
     hottest = [(-float(suv[box][labels[box] == label].max()), label) for label, box in boxes if box is not None]

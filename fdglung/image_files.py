@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_image(path: Path | str, *, attribute: str = "image") -> sitk.Image:
     Raises
     ------
     UnreadableImageError
-        SimpleITK cannot read the file, or it holds no such image.
+        SimpleITK cannot read the file, it is cut short, or it holds no such image.
 
     """
     path = Path(path)
@@ -66,7 +67,11 @@ def _read(path: Path, attribute: str) -> sitk.Image:
         reason = "there is no such file"
     else:
         try:
-            return sitk.ReadImage(str(path))
+            image = sitk.ReadImage(str(path))
+            if not _is_cut_short(path):
+                return image
+            # ITK reads it all the same, with zeros for what is missing.
+            reason = "the file ends before its voxels do"
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1].removeprefix("ITK ERROR:").strip()
     raise UnreadableImageError(
@@ -74,6 +79,37 @@ def _read(path: Path, attribute: str) -> sitk.Image:
         attribute=attribute,
         remedy="Give a NIfTI, NRRD or MetaImage, whole and with orthogonal axes",
     )
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Tell whether a NIfTI file of one part lacks voxels; False for other files."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(-4, 2)
+        unpacked = struct.unpack("<I", raw.read(4))[0] if packed else path.stat().st_size
+    try:
+        with gzip.open(path) if packed else path.open("rb") as stream:
+            expected = _bytes_of(stream.read(352))
+            if expected is None or 0 <= (unpacked - expected) % 2**32 < 2**24:
+                return False
+            # The length at a gzip file's end is that of its last part alone, where it has several.
+            rest = 0
+            while block := stream.read(2**22):
+                rest += len(block)
+    except (OSError, EOFError, zlib.error, struct.error):
+        return True
+    return 352 + rest < expected
+
+
+def _bytes_of(header: bytes) -> int | None:
+    """Return the length of an unpacked NIfTI file, by its header."""
+    for order in "<>":
+        if header[344:347] == b"n+1" and struct.unpack_from(f"{order}i", header)[0] == 348:
+            axes, *sides = struct.unpack_from(f"{order}8h", header, 40)
+            bits = struct.unpack_from(f"{order}h", header, 72)[0]
+            start = struct.unpack_from(f"{order}f", header, 108)[0]
+            return int(start) + int(np.prod(sides[:axes], dtype=np.int64)) * bits // 8
+    return None
 
 
 def _nifti_floats(path: Path) -> NDArray[Any] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,19 +24,24 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.infer_v2 import InferTask
+from monailabel.interfaces.tasks.scoring import ScoringMethod
 from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
 
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.annotation import export
-from fdglung.annotation.sampling import Leases, uncertainty_of
+from fdglung.annotation.networks import active_network
+from fdglung.annotation.sampling import Leases, Signs
 from fdglung.annotation.versions import FINAL
 from fdglung.errors import ParameterError
 from labelapp.configuration import configuration
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
 from labelapp.pacs_store import PacsStore
+from labelapp.scoring import ProposalScore
 from labelapp.strategies import DESCRIPTIONS, NextStudy
-from labelapp.tools import Lesions, Lungs, SuvClick, SuvThreshold, Tool
+from labelapp.tools import LesionClick, Lesions, Lungs, SuvClick, SuvThreshold, Tool
+from labelapp.train import FineTune
 from labelapp.warm_up import open_networks, warm_up
 
 
@@ -43,13 +50,16 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
         self.configuration = configuration(studies, conf)
+        self._given = self.configuration.checkpoints
+        self._take_active_network()
         settings.MONAI_LABEL_TRACKING_ENABLED = False
         # Scores would be counted by a process of their own, which takes half a minute to start.
         settings.MONAI_LABEL_AUTO_UPDATE_SCORING = False
         # A session is an uploaded image, which has neither CT nor SUV record.
         settings.MONAI_LABEL_SESSIONS = False
         self.leases = Leases()
-        self._uncertainty: dict[str, float] = {}
+        self._changing = threading.Lock()
+        self._signs: dict[str, Signs] = {}
         self._opened = OpenStudies(
             self.configuration.settings,
             keep=self.configuration.open_studies,
@@ -79,11 +89,21 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
             "suv_click": SuvClick,
             "lungs": Lungs,
         }
+        if self._opened.predictors:
+            tools["lesion_click"] = LesionClick
         return {name: tool(self._datastore) for name, tool in tools.items()}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Return the training of the network, where there is one."""
+        return {"lesions": FineTune(self.configuration.labels, self._given[0])} if self._given else {}
 
     def init_strategies(self) -> dict[str, Strategy]:
         """Return the strategies."""
-        return {kind: NextStudy(kind, self.leases, self._uncertainty.get) for kind in DESCRIPTIONS}
+        return {kind: NextStudy(kind, self.leases, self._signs.get) for kind in DESCRIPTIONS}
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Return how well what was proposed agrees with what annotators made of it."""
+        return {"dice": ProposalScore()}
 
     def init_batch_infer(self) -> Callable[..., Any]:
         """Return what runs a tool on many studies, one after the other: upstream's divides by the number of GPUs."""
@@ -110,11 +130,15 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
             raise ParameterError(
                 "images cannot be sent to the server", attribute="image", remedy="Put the study into its folder"
             )
+        with self._changing:
+            if self._take_active_network():
+                self._opened.use(self.configuration.settings, open_networks(self.configuration.settings))
+                self._signs.clear()
         name = self._datastore.entry(request["image"]).name
         file, told = tool({**request, "image": name})
         opened = self._datastore.open(name)
-        if opened.has("lesions"):
-            self._uncertainty[name] = uncertainty_of(opened.lesions)
+        if request["model"] == "lesions":
+            self._signs[name] = opened.signs
         label = file
         if str(request.get("save_label", False)).lower() == "true":
             tag = request.get("label_tag") or "original"
@@ -147,6 +171,14 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
                 if version.annotator in pair.annotators
             ],
         }
+
+    def _take_active_network(self) -> bool:
+        """Let the network that training made active be the one of the settings; return whether that is another one."""
+        active = active_network(self.configuration.labels) if self._given else None
+        wanted = self._given if active is None else (str(active.path),)
+        changed = wanted != self.configuration.checkpoints
+        self.configuration = dataclasses.replace(self.configuration, checkpoints=wanted)
+        return changed
 
     def _infer_all(
         self, request: Mapping[str, Any], datastore: FolderStore, infer: Callable[..., dict[str, Any]]

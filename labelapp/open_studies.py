@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import SimpleITK as sitk
 
 from fdglung import pipeline
+from fdglung.annotation.disagreement import disagreement_ml
+from fdglung.annotation.sampling import Signs, descriptor_of, expected_volume_error, uncertainty_of
 from fdglung.annotation.studies import StudyEntry, open_study
 from fdglung.errors import NoThoraxError
 from fdglung.lungs import LungRegion
@@ -45,6 +47,11 @@ class OpenStudy:
         return self.study.pet
 
     @property
+    def click_predictor(self) -> Predictor:
+        """The network that clicks guide: the first of those that find lesions."""
+        return self._predictors[0]
+
+    @property
     def lungs(self) -> LungRegion | None:
         """The lungs; None without a CT that shows them."""
         return self._once("lungs", self._find_lungs)
@@ -53,6 +60,11 @@ class OpenStudy:
     def lesions(self) -> LesionSegmentation:
         """What `fdglung analyze` finds with these settings."""
         return self._once("lesions", self._find_lesions)
+
+    @property
+    def signs(self) -> Signs:
+        """What the lesions tell the strategies."""
+        return self._once("signs", self._find_signs)
 
     def uptake(self, voi_fraction: float | None = None, *, region: str = "lungs") -> UptakeMap:
         """All avid uptake, for thresholds and clicks; around the lungs where there are some."""
@@ -72,6 +84,19 @@ class OpenStudy:
     def has(self, step: str) -> bool:
         """Whether a step has been done."""
         return step in self._done
+
+    def _find_signs(self) -> Signs:
+        found = self.lesions
+        disagreement = None
+        if self._predictors:
+            box = self.lungs.box_mm if self.lungs is not None else None
+            disagreement = disagreement_ml(self.pet, self.study.ct, self._predictors, box_mm=box)
+        return Signs(
+            uncertainty=uncertainty_of(found),
+            volume_error_ml=expected_volume_error(found),
+            disagreement_ml=disagreement,
+            descriptor=descriptor_of(self.pet, found),
+        )
 
     def _find_lungs(self) -> LungRegion | None:
         try:
@@ -103,6 +128,12 @@ class OpenStudies:
         self.predictors = tuple(predictors)
         self._open: OrderedDict[StudyEntry, OpenStudy] = OrderedDict()
         self._lock = threading.Lock()
+
+    def use(self, settings: Settings, predictors: Sequence[Predictor]) -> None:
+        """Take other networks from now on; studies are opened anew."""
+        with self._lock:
+            self.settings, self.predictors = settings, tuple(predictors)
+            self._open.clear()
 
     def get(self, entry: StudyEntry) -> OpenStudy:
         """Return a study, opened at its first use."""

@@ -8,7 +8,7 @@ from typing import Any
 from monailabel.interfaces.tasks.strategy import Strategy
 
 from fdglung.annotation import sampling, versions
-from fdglung.annotation.sampling import Candidate, Leases
+from fdglung.annotation.sampling import Candidate, Leases, Signs
 from fdglung.errors import InputError
 from labelapp.annotator import annotator_of
 from labelapp.datastore import FolderStore
@@ -17,6 +17,9 @@ DESCRIPTIONS: Mapping[sampling.Strategy, str] = {
     "random": "By chance, unseen studies first",
     "first": "In the order of names, unseen studies first",
     "uncertainty": "Where the automatic lesions are least sure, unseen studies first",
+    "disagreement": "Where networks and their mirror images disagree most, unseen studies first",
+    "volume_error": "Where most of the volume is expected to be wrong, unseen studies first",
+    "diversity": "What is least like the labelled studies, unseen studies first",
 }
 """The strategies there are."""
 
@@ -24,11 +27,11 @@ DESCRIPTIONS: Mapping[sampling.Strategy, str] = {
 class NextStudy(Strategy):  # type: ignore[misc]
     """One strategy; all share the leases."""
 
-    def __init__(self, kind: sampling.Strategy, leases: Leases, uncertainty: Callable[[str], float | None]) -> None:
+    def __init__(self, kind: sampling.Strategy, leases: Leases, signs: Callable[[str], Signs | None]) -> None:
         super().__init__(DESCRIPTIONS[kind])
         self.kind = kind
         self.leases = leases
-        self.uncertainty = uncertainty
+        self.signs = signs
         self.refused: dict[str, str] = {}
 
     def __call__(self, request: Mapping[str, Any], datastore: FolderStore) -> dict[str, Any] | None:
@@ -48,13 +51,15 @@ class NextStudy(Strategy):  # type: ignore[misc]
             return {"id": chosen, "path": path, "lease_seconds": self.leases.seconds}
 
     def _choose(self, annotator: str, held: Mapping[str, str], datastore: FolderStore) -> str | None:
-        candidates = []
+        candidates, centres = [], []
         for name in datastore.list_images():
-            if name in held or name in self.refused:
+            if name in self.refused:
                 continue
             who = {version.annotator for version in versions.versions(datastore.labels, name)}
-            candidates.append(
-                Candidate(name, labelled=bool(who), mine=annotator in who, uncertainty=self.uncertainty(name))
-            )
-        chosen = sampling.choose_next(candidates, self.kind)
+            signs = self.signs(name)
+            if signs is not None and (who or name in held):
+                centres.append(signs.descriptor)
+            if name not in held:
+                candidates.append(Candidate(name, labelled=bool(who), mine=annotator in who, signs=signs))
+        chosen = sampling.choose_next(candidates, self.kind, centres=centres)
         return None if chosen is None else chosen.name

@@ -16,6 +16,7 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.annotation.label_image import read_label
 from fdglung.annotation.measured import measured_lesions
 from fdglung.clicks import apply_clicks
+from fdglung.clicks_network import apply_guided_clicks
 from fdglung.errors import ClickError, NoCtError, ParameterError
 from fdglung.lungs import LEFT, RIGHT
 from fdglung.suv_threshold import DEFAULTS, threshold_uptake
@@ -153,17 +154,7 @@ class SuvClick(Tool):
         """Begin with a label that was sent, with the proposed lesions or with nothing, and apply all clicks."""
         percent = number(request, "voi_percent", 40.0, low=5.0, high=95.0)
         settings = opened.thresholds(percent / 100)
-        begin = choice(request, "start", ("lesions", "empty"))
-        warnings: list[str] = []
-        start: sitk.Image | None = None
-        if request.get("label") and isinstance(request["label"], str) and request.get("label_uploaded"):
-            start, begin = read_label(request["label"], opened.pet), "label"
-        elif begin == "lesions":
-            try:
-                start = opened.lesions.labels
-            except NoCtError:
-                begin = "empty"
-                warnings.append("There are no proposed lesions, because the study has no CT that shows the lungs.")
+        start, begin, warnings = start_of(opened, request)
         clicked = apply_clicks(
             opened.pet,
             start,
@@ -172,6 +163,39 @@ class SuvClick(Tool):
             settings=settings,
             uptake=opened.uptake(percent / 100),
         )
+        return _lesion_result(
+            opened,
+            clicked.labels,
+            request,
+            [*warnings, *clicked.warnings],
+            start=begin,
+            added=clicked.added,
+            removed=clicked.removed,
+        )
+
+
+class LesionClick(Tool):
+    """Lesions outlined by the network, corrected by clicks."""
+
+    kind = InferType.DEEPEDIT
+    description = "Click into a lesion: the network outlines it, and each further click corrects the outline."
+    options: ClassVar[Mapping[str, Any]] = {"start": ["lesions", "empty"], "instances": False}
+
+    def run(self, opened: OpenStudy, request: Mapping[str, Any]) -> Result:
+        """Begin as `SuvClick` does, and outline the clicked lesions in view of all clicks."""
+        predictor = opened.click_predictor
+        start, begin, warnings = start_of(opened, request)
+        clicked = apply_guided_clicks(
+            opened.pet,
+            opened.study.ct,
+            start,
+            predictor,
+            inside=points(request, LESION) + points(request, "foreground"),
+            outside=points(request, "background"),
+        )
+        trained_on = predictor.checkpoint.spec.trained_on
+        if trained_on:
+            warnings.append(f"The network was trained on {trained_on}.")
         return _lesion_result(
             opened,
             clicked.labels,
@@ -199,6 +223,18 @@ class Lungs(Tool):
             )
         on_pet = sitk.Resample(lungs.mask, opened.pet, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
         return Result(on_pet, self.names, lungs.warnings, {"method": lungs.method})
+
+
+def start_of(opened: OpenStudy, request: Mapping[str, Any]) -> tuple[sitk.Image | None, str, list[str]]:
+    """Return the lesions that clicks begin with, what they are (``label``, ``lesions`` or ``empty``), and warnings."""
+    if request.get("label") and isinstance(request["label"], str) and request.get("label_uploaded"):
+        return read_label(request["label"], opened.pet), "label", []
+    if choice(request, "start", ("lesions", "empty")) == "empty":
+        return None, "empty", []
+    try:
+        return opened.lesions.labels, "lesions", []
+    except NoCtError:
+        return None, "empty", ["There are no proposed lesions, because the study has no CT that shows the lungs."]
 
 
 def points(request: Mapping[str, Any], name: str) -> list[list[float]]:

@@ -8,7 +8,7 @@ import importlib
 import numpy as np
 import SimpleITK as sitk
 
-from fdglung import clicks
+from fdglung import clicks, clicks_network
 from fdglung.annotation import measured
 from fdglung.network.backends import Predictor
 from fdglung.pipeline import Settings
@@ -28,6 +28,9 @@ def warm_up(opened: OpenStudies) -> None:
     study = _ball()
     if opened.predictors:
         predict(study.pet, study.ct, opened.predictors)
+        clicks_network.apply_guided_clicks(
+            study.pet, study.ct, None, opened.predictors[0], inside=[(12, 12, 12)], outside=[]
+        )
     thresholds = dataclasses.replace(opened.settings.segmentation, method="threshold", region="all")
     uptake = uptake_map(study.pet, None, None, thresholds, lambda text, fraction: None)
     found = clicks.apply_clicks(study.pet, None, inside=[(12, 12, 12)], outside=[], settings=thresholds, uptake=uptake)

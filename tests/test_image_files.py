@@ -52,3 +52,27 @@ def test_a_file_that_is_no_image_is_refused_by_the_name_of_its_option(tmp_path):
     for name in ("image.nii.gz", "missing.nii"):
         with pytest.raises(UnreadableImageError, match=r"--ct: the image .* cannot be read"):
             read_image(tmp_path / name, attribute="--ct")
+
+
+@pytest.mark.parametrize("name", ["image.nii.gz", "image.nii"])
+def test_a_file_that_is_cut_short_is_refused_instead_of_being_filled_with_zeros(tmp_path, name):
+    array = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / name))
+    whole = (tmp_path / name).read_bytes()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path / name)), array)
+    for kept in (2000, len(whole) // 2, len(whole) - 40):
+        (tmp_path / name).write_bytes(whole[:kept])
+        with pytest.raises(UnreadableImageError, match="cannot be read"):
+            read_image(tmp_path / name)
+
+
+def test_a_file_packed_in_several_parts_or_with_a_scale_is_whole(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    array = np.arange(4096, dtype=np.int16).reshape(16, 16, 16)
+    image = nibabel.Nifti1Image(array, np.eye(4))
+    image.header.set_slope_inter(0.5, 1.0)
+    nibabel.save(image, tmp_path / "image.nii")
+    content = (tmp_path / "image.nii").read_bytes()
+    (tmp_path / "parts.nii.gz").write_bytes(gzip.compress(content[:3000]) + gzip.compress(content[3000:]))
+    found = sitk.GetArrayFromImage(read_image(tmp_path / "parts.nii.gz"))
+    np.testing.assert_allclose(found, sitk.GetArrayFromImage(read_image(tmp_path / "image.nii")))

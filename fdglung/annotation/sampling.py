@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,10 +14,33 @@ import SimpleITK as sitk
 
 from fdglung.segmentation import LesionSegmentation
 
-Strategy = Literal["random", "first", "uncertainty"]
+Strategy = Literal["random", "first", "uncertainty", "disagreement", "volume_error", "diversity"]
 
 LEASE_SECONDS = 1800.0
 """How long a study stays with the annotator who was given it, unless it is saved or asked for again."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What the automatic segmentation tells of a study, for the strategies.
+
+    Attributes
+    ----------
+    uncertainty
+        As `uncertainty_of` gives it.
+    volume_error_ml
+        As `expected_volume_error` gives it; None where thresholds propose.
+    disagreement_ml
+        As `fdglung.annotation.disagreement.disagreement_ml` gives it; None where thresholds propose.
+    descriptor
+        As `descriptor_of` gives it.
+
+    """
+
+    uncertainty: float
+    volume_error_ml: float | None = None
+    disagreement_ml: float | None = None
+    descriptor: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,18 +55,24 @@ class Candidate:
         Whether anyone has submitted a label.
     mine
         Whether the annotator who asks has.
-    uncertainty
-        How unsure the automatic segmentation is of it, larger is less sure; None where it has not been run.
+    signs
+        What the automatic segmentation tells of it; None where it has not been run.
 
     """
 
     name: str
     labelled: bool = False
     mine: bool = False
-    uncertainty: float | None = None
+    signs: Signs | None = None
 
 
-def choose_next(candidates: Iterable[Candidate], strategy: Strategy, *, seed: int | None = None) -> Candidate | None:
+def choose_next(
+    candidates: Iterable[Candidate],
+    strategy: Strategy,
+    *,
+    centres: Iterable[Sequence[float]] = (),
+    seed: int | None = None,
+) -> Candidate | None:
     """Choose the study to annotate next.
 
     Parameters
@@ -51,9 +80,12 @@ def choose_next(candidates: Iterable[Candidate], strategy: Strategy, *, seed: in
     candidates
         Studies that nobody else has a lease on.
     strategy
-        ``first``: in the order of names; ``random``; ``uncertainty``: the least sure of those that something is known
-        of, else by chance. Whatever it is, what nobody has labelled comes before what others have, and what
-        the annotator has labelled never comes again.
+        ``first``: in the order of names; ``random``; ``uncertainty``, ``disagreement``, ``volume_error``: the largest
+        of these signs; ``diversity``: what is least like all that is labelled or held. Where a sign is known of no
+        study, by chance. Whatever it is, what nobody has labelled comes before what others have, and what the annotator
+        has labelled never comes again.
+    centres
+        Descriptors of the studies that are labelled or held, for ``diversity``.
     seed
         Makes chance repeatable.
 
@@ -72,10 +104,41 @@ def choose_next(candidates: Iterable[Candidate], strategy: Strategy, *, seed: in
         return min(first, key=lambda candidate: candidate.name)
     if strategy == "random":
         return chance.choice(sorted(first, key=lambda candidate: candidate.name))
-    known = [candidate for candidate in first if candidate.uncertainty is not None]
-    if known:
-        return max(known, key=lambda candidate: (candidate.uncertainty or 0.0, candidate.name))
+    scores = _diversity(first, list(centres)) if strategy == "diversity" else _signs(first, strategy)
+    if scores:
+        return max(scores, key=lambda scored: (scored[0], scored[1].name))[1]
     return chance.choice(sorted(first, key=lambda candidate: candidate.name))
+
+
+def _signs(candidates: Iterable[Candidate], strategy: Strategy) -> list[tuple[float, Candidate]]:
+    name = {"volume_error": "volume_error_ml", "disagreement": "disagreement_ml"}.get(strategy, "uncertainty")
+    known = ((getattr(candidate.signs, name), candidate) for candidate in candidates if candidate.signs is not None)
+    return [(value, candidate) for value, candidate in known if value is not None]
+
+
+def _diversity(candidates: Iterable[Candidate], centres: Sequence[Sequence[float]]) -> list[tuple[float, Candidate]]:
+    """Return the distance of each study to the nearest centre, as k-center greedy takes them.
+
+    Sener and Savarese, *Active learning for convolutional neural networks: a core-set approach*, ICLR 2018. Without a
+    centre the study nearest to the mean of all comes first.
+    """
+    known = [
+        (candidate.signs.descriptor, candidate)
+        for candidate in candidates
+        if candidate.signs is not None and candidate.signs.descriptor
+    ]
+    if not known:
+        return []
+    places = np.array([descriptor for descriptor, _ in known], np.float64)
+    others = np.array(centres, np.float64).reshape(-1, places.shape[1])
+    everything = np.vstack([places, others])
+    scale = everything.std(axis=0)
+    scale[scale == 0] = 1
+    if not len(others):
+        distances = -np.linalg.norm((places - everything.mean(axis=0)) / scale, axis=1)
+    else:
+        distances = np.linalg.norm((places[:, None] - others[None]) / scale, axis=-1).min(axis=1)
+    return [(float(distance), candidate) for distance, (_, candidate) in zip(distances, known, strict=True)]
 
 
 class Leases:
@@ -139,3 +202,38 @@ def uncertainty_of(found: LesionSegmentation) -> float:
     unsure = probability[(probability > 0) & (probability < 1)]
     entropy = -(unsure * np.log2(unsure) + (1 - unsure) * np.log2(1 - unsure))
     return float(entropy.sum()) * voxel_ml
+
+
+def expected_volume_error(found: LesionSegmentation) -> float | None:
+    """Return the volume in ml that is expected to be wrong, were the network's probability true.
+
+    A voxel of probability p is wrong with 1 - p where it is called lesion and with p where it is not: the smaller of
+    the two, summed over the PET. None where no network was used.
+    """
+    if found.probability is None:
+        return None
+    probability = sitk.GetArrayViewFromImage(found.probability)
+    voxel_ml = float(np.prod(found.probability.GetSpacing())) / 1000
+    return float(np.minimum(probability, 1 - probability).sum(dtype=np.float64)) * voxel_ml
+
+
+def descriptor_of(pet: sitk.Image, found: LesionSegmentation) -> tuple[float, ...]:
+    """Return what a study looks like, in a few numbers whose distance tells how alike two studies are.
+
+    Logarithms (of 1 plus the value) of the number of lesions, their volume in ml, the largest one's volume, the highest
+    SUVmax, the lesions' mean SUV, and the PET's mean SUV where it is above 0.2 g/ml.
+    """
+    suv, labels = sitk.GetArrayViewFromImage(pet), sitk.GetArrayViewFromImage(found.labels)
+    voxel_ml = float(np.prod(pet.GetSpacing())) / 1000
+    volumes = np.bincount(labels[labels > 0].ravel())[1:] * voxel_ml
+    lesion = suv[labels > 0]
+    body = suv[suv > 0.2]
+    values = [
+        float((volumes > 0).sum()),
+        float(volumes.sum()),
+        float(volumes.max(initial=0)),
+        float(lesion.max(initial=0)),
+        float(lesion.mean()) if lesion.size else 0.0,
+        float(body.mean()) if body.size else 0.0,
+    ]
+    return tuple(float(np.log1p(max(0.0, value))) for value in values)

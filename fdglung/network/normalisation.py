@@ -10,8 +10,8 @@ from fdglung.errors import ParameterError
 Table = tuple[tuple[float, float], ...]
 """Points (raw value, normalised value), both rising; beyond the ends the normalised value stays."""
 
-OUTSIDE = {"PET": 0.0, "CT": -1000.0, "MASK": 0.0}
-"""What lies outside an image: no uptake in g/ml, air in HU, no lesion."""
+OUTSIDE = {"PET": 0.0, "CT": -1000.0, "MASK": 0.0, "foreground": 0.0, "background": 0.0}
+"""What lies outside an image: no uptake in g/ml, air in HU, no lesion, no click."""
 
 
 def normalised(values: Any, table: Table) -> Any:

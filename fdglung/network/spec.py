@@ -13,10 +13,13 @@ from fdglung.network.normalisation import Table, check_table
 FORMAT = "fdglung lesion network 1"
 """Names the form of the description in a checkpoint."""
 
-Channel = Literal["PET", "CT"]
+Channel = Literal["PET", "CT", "foreground", "background"]
 
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
-"""What a network can look at: PET is SUVbw in g/ml, CT is HU."""
+"""What a network can look at: PET is SUVbw in g/ml, CT is HU; clicks are as `fdglung.network.click_maps` draws them."""
+
+CLICKS: tuple[Channel, ...] = ("foreground", "background")
+"""Channels of clicks: into lesions, and on what is none."""
 
 ARCHITECTURES = ("unet", "segresnet_ds", "dynunet")
 """Networks that `fdglung.network.architectures` builds."""

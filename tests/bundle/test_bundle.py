@@ -32,7 +32,7 @@ def test_the_files_that_a_bundle_has_are_there():
     names = {path.stem for path in CONFIGS.glob("*.yaml")}
     assert names == {
         *("train", "evaluate", "inference", "multi_gpu_train", "multi_gpu_evaluate"),
-        *("pet_only", "ct_only", "organs", "deep_supervision"),
+        *("pet_only", "ct_only", "organs", "deep_supervision", "clicks"),
         *("train_classifier", "inference_classifier"),
     }
 

@@ -19,7 +19,7 @@ from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.study import Study
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
-from labelapp.tools import Lesions, Lungs, SuvClick
+from labelapp.tools import LesionClick, Lesions, Lungs, SuvClick
 from labelapp.warm_up import open_networks, warm_up
 from tests.ellipsoids import pet_of, thorax, with_spheres
 from tests.network.networks import write_threshold_network
@@ -131,3 +131,21 @@ def test_the_store_neither_adds_nor_removes_images_nor_changes_labels(by_thresho
     ):
         with pytest.raises(ParameterError, match="cannot be changed"):
             change()
+
+
+def test_a_guided_click_outlines_the_lesion_under_it_by_the_network_and_another_one_takes_it_away(case, tmp_path):
+    root, study = case
+    network = str(write_threshold_network(tmp_path / "model.onnx", 2.0, slope=4.0, optional=("CT",)))
+    store = store_of(root, method="network", checkpoints=(network,))
+    click = list(study.pet.TransformPhysicalPointToIndex(SPHERES[0][0]))
+    found, told = run(LesionClick, store, foreground=[click], start="empty")
+    centre, radius, _ = SPHERES[0]
+    z, y, x = np.indices(found.shape)
+    places = (np.stack([x, y, z], -1) * study.pet.GetSpacing() + study.pet.GetOrigin()) - centre
+    ball = np.linalg.norm(places, axis=-1) <= radius
+    # A Gaussian of 8 mm on a ball of 15 mm puts the SUV of 2 a little outside its surface.
+    assert 2 * ((found > 0) & ball).sum() / ((found > 0).sum() + ball.sum()) > 0.8
+    assert (told["added"], len(told["lesions"]), told["start"]) == (1, 1, "empty")
+    gone, told = run(LesionClick, store, background=[click], start="lesions")
+    assert not gone[tuple(click[::-1])]
+    assert told["removed"] == 1
