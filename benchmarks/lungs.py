@@ -107,7 +107,7 @@ def dice(options: argparse.Namespace) -> None:
     for ct_path, truth_path in tqdm(pairs):
         region = lungs.segment(ct_of(ct_path), weights=options.weights)
         found = sitk.GetArrayViewFromImage(region.mask)
-        truth = sitk.GetArrayViewFromImage(read_image(truth_path))
+        truth = sitk.GetArrayFromImage(read_image(truth_path))
         is_map = truth.max() > 2
         sides = [np.isin(truth, values if is_map else [side]) for side, values in ((1, RIGHT_LOBES), (2, LEFT_LOBES))]
         scores = [overlap_of(found == side, mask) for side, mask in enumerate(sides, start=1)]

@@ -81,7 +81,7 @@ def _lost(image: sitk.Image, reference: sitk.Image, what: str) -> list[str]:
     """Say how much of the labels lies where the reference has no voxels."""
     ones = sitk.Image(reference.GetSize(), sitk.sitkUInt8) + 1
     ones.CopyInformation(reference)
-    seen = sitk.GetArrayViewFromImage(sitk.Resample(ones, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)) > 0
+    seen = sitk.GetArrayFromImage(sitk.Resample(ones, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0)) > 0
     outside = int(((sitk.GetArrayViewFromImage(image) != 0) & ~seen).sum())
     if not outside:
         return []
