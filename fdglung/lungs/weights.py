@@ -25,7 +25,7 @@ R231_FILE = PUBLISHED["R231"]
 """Name of lungmask's R231 weights in the cache of torch.hub, where lungmask itself puts them."""
 
 OWN_FILE = Path(__file__).parent / "models" / "lungs_narrow.onnx"
-"""Where the narrow network that comes with fdglung lies; beside it, as ``.pth``, in lungmask's format."""
+"""Where a narrow network that is taken unasked lies; ``sides.onnx`` beside it is not yet good enough to be that."""
 
 ONNX_KEY = "fdglung lungs"
 """Metadata of an ONNX file that says the width and the classes."""
