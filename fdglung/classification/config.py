@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,17 @@ from fdglung.classification.config_parts import (
     UndeterminedSettings,
     ValidationSettings,
 )
-from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import as_floats, freeze, load_yaml, mapping, number, one_of, refuse_unknown, require
+from fdglung.radiomics.checks import (
+    as_floats,
+    built,
+    document,
+    freeze,
+    mapping,
+    number,
+    one_of,
+    plain,
+    require,
+)
 
 FORMAT = "fdglung classifier"
 """Names the YAML document, so that a foreign one is refused."""
@@ -99,7 +107,7 @@ class ClassifierConfig:
 
 def to_mapping(config: ClassifierConfig) -> dict[str, Any]:
     """Return a configuration as plain values, every key written out; `from_mapping` gives back an equal one."""
-    return {"format": FORMAT, "format_version": FORMAT_VERSION} | _plain(asdict(config))
+    return {"format": FORMAT, "format_version": FORMAT_VERSION} | plain(asdict(config))
 
 
 def from_mapping(content: object) -> ClassifierConfig:
@@ -128,11 +136,11 @@ def from_mapping(content: object) -> ClassifierConfig:
         if name in top and not (top[name] is None and name in ("harmonisation", "clinical")):
             part = dict(mapping(top[name], name))
             if name == "selection" and part.get("stability") is not None:
-                part["stability"] = _built(StabilitySettings, part["stability"], "selection.stability.")
+                part["stability"] = built(StabilitySettings, part["stability"], "selection.stability.")
             if name == "fusion" and "model" in part:
-                part["model"] = _built(ModelSettings, part["model"], "fusion.model.")
-            top[name] = _built(kind, part, f"{name}.")
-    return _built(ClassifierConfig, top, "")
+                part["model"] = built(ModelSettings, part["model"], "fusion.model.")
+            top[name] = built(kind, part, f"{name}.")
+    return built(ClassifierConfig, top, "")
 
 
 def to_yaml(config: ClassifierConfig) -> str:
@@ -142,26 +150,4 @@ def to_yaml(config: ClassifierConfig) -> str:
 
 def from_yaml(source: str | Path) -> ClassifierConfig:
     """Read a configuration from a file, or from the document itself where it is a str; errors as in `from_mapping`."""
-    if isinstance(source, Path):
-        try:
-            source = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError(
-                f"The file {source} cannot be read", attribute="--config", remedy="Give a YAML file"
-            ) from error
-    return from_mapping(load_yaml(source) or {})
-
-
-def _built(kind: Any, content: object, where: str) -> Any:
-    given = mapping(content, where.rstrip("."))
-    refuse_unknown(given, [one.name for one in fields(kind)], where)
-    try:
-        return kind(**given)
-    except ParameterError as error:
-        raise ParameterError(error.problem, attribute=f"{where}{error.attribute}", remedy=error.remedy) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(map(_plain, value)) if isinstance(value, (tuple, list)) else value
+    return from_mapping(document(source, "--config") or {})

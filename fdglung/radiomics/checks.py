@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -76,6 +78,53 @@ def load_yaml(text: str) -> Any:
         raise ParameterError(
             f"The document is no YAML ({' '.join(str(error).split())})", attribute="settings", remedy="Mend the line"
         ) from error
+
+
+def document(source: str | Path, attribute: str) -> Any:
+    """Return what a YAML file holds, or the document itself where `source` is a str.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read, or is no YAML; the first names `attribute`.
+
+    """
+    if isinstance(source, Path):
+        try:
+            source = source.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(
+                f"The file {source} cannot be read", attribute=attribute, remedy="Give a YAML file"
+            ) from error
+    return load_yaml(source)
+
+
+def built(kind: Any, content: object, where: str) -> Any:
+    """Return a dataclass made of keys that a file gives; `where` stands before the attribute of each error.
+
+    Raises
+    ------
+    ParameterError
+        A key is unknown, or a value cannot be.
+
+    """
+    given = mapping(content, where.rstrip("."))
+    refuse_unknown(given, [one.name for one in fields(kind)], where)
+    try:
+        return kind(**given)
+    except ParameterError as error:
+        raise ParameterError(error.problem, attribute=f"{where}{error.attribute}", remedy=error.remedy) from error
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"A value is of another kind ({error})", attribute=where.rstrip(".") or "settings", remedy="Mend it"
+        ) from error
+
+
+def plain(value: Any) -> Any:
+    """Return mappings, lists and tuples within each other as dicts and lists, as YAML writes them."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return list(map(plain, value)) if isinstance(value, (tuple, list)) else value
 
 
 def mapping(content: object, where: str) -> Mapping[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import freeze, load_yaml, mapping, one_of, refuse_unknown, require
+from fdglung.radiomics.checks import built, document, freeze, mapping, one_of, plain, refuse_unknown, require
 from fdglung.radiomics.image_settings import AGGREGATIONS, FAMILIES, INTERPOLATORS, FilterSettings, ImageSettings
 from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, read_parameters
 
@@ -108,7 +107,7 @@ def to_mapping(settings: RadiomicsSettings) -> dict[str, Any]:
     }
     if settings.preprocessing == "pyradiomics":
         return body | {"pyradiomics": {name: one.as_file() for name, one in settings.pyradiomics.items()}}
-    modalities = {name: _plain(asdict(one)) for name, one in settings.modalities.items()}
+    modalities = {name: plain(asdict(one)) for name, one in settings.modalities.items()}
     return body | {"families": list(settings.families), "modalities": modalities}
 
 
@@ -140,7 +139,7 @@ def from_mapping(content: object) -> RadiomicsSettings:
         top["pyradiomics"] = {name: read_parameters(part) for name, part in parts.items()}
     if top.get("preprocessing") == "pyradiomics":
         top.setdefault("modalities", {})
-    return _built(RadiomicsSettings, top, "")
+    return built(RadiomicsSettings, top, "")
 
 
 def to_yaml(settings: RadiomicsSettings) -> str:
@@ -162,7 +161,7 @@ def from_yaml(source: str | Path) -> RadiomicsSettings:
         It is no YAML, a key is unknown or a value cannot be; the attribute names it.
 
     """
-    return from_mapping(load_yaml(source.read_text(encoding="utf-8") if isinstance(source, Path) else source))
+    return from_mapping(document(source, "--settings"))
 
 
 def from_pyradiomics(
@@ -198,9 +197,9 @@ def _image_settings(modality: str, content: object) -> ImageSettings:
     if "filters" in given:
         part = dict(mapping(given["filters"] or {}, where + "filters"))
         refuse_unknown(part, [one.name for one in fields(FilterSettings)], where + "filters.")
-        given["filters"] = _built(FilterSettings, _one_kind_of_bins(part), where + "filters.")
+        given["filters"] = built(FilterSettings, _one_kind_of_bins(part), where + "filters.")
     defaults = {one.name: getattr(base, one.name) for one in fields(ImageSettings)}
-    return _built(ImageSettings, defaults | _one_kind_of_bins(given), where)
+    return built(ImageSettings, defaults | _one_kind_of_bins(given), where)
 
 
 def _one_kind_of_bins(given: dict[str, Any]) -> dict[str, Any]:
@@ -210,19 +209,6 @@ def _one_kind_of_bins(given: dict[str, Any]) -> dict[str, Any]:
             if given.get(one) is not None:
                 given.setdefault(other, None)
     return given
-
-
-def _built(kind: Any, given: dict[str, Any], where: str) -> Any:
-    try:
-        return kind(**given)
-    except ParameterError as error:
-        raise ParameterError(error.problem, attribute=f"{where}{error.attribute}", remedy=error.remedy) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(map(_plain, value)) if isinstance(value, (tuple, list)) else value
 
 
 __all__ = [

@@ -10,17 +10,17 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from fdglung.classification.config_parts import UndeterminedSettings
-from fdglung.errors import ParameterError
 from fdglung.network.normalisation import Table, check_table
 from fdglung.radiomics.checks import (
     as_floats,
+    built,
+    document,
     freeze,
-    load_yaml,
     mapping,
     number,
     one_of,
+    plain,
     positive,
-    refuse_unknown,
     require,
     whole,
 )
@@ -216,7 +216,7 @@ class ImageClassifierConfig:
 
 def to_mapping(config: ImageClassifierConfig) -> dict[str, Any]:
     """Return a configuration as plain values, every key written out; `from_mapping` gives back an equal one."""
-    return {"format": FORMAT, "format_version": FORMAT_VERSION} | _plain(asdict(config))
+    return {"format": FORMAT, "format_version": FORMAT_VERSION} | plain(asdict(config))
 
 
 def from_mapping(content: object) -> ImageClassifierConfig:
@@ -234,8 +234,8 @@ def from_mapping(content: object) -> ImageClassifierConfig:
     require(version == FORMAT_VERSION, "format_version", f"The file has version {version}", f"Give {FORMAT_VERSION}")
     for name, kind in (("augmentation", AugmentationSettings), ("undetermined", UndeterminedSettings)):
         if name in top:
-            top[name] = _built(kind, top[name], f"{name}.")
-    return _built(ImageClassifierConfig, top, "")
+            top[name] = built(kind, top[name], f"{name}.")
+    return built(ImageClassifierConfig, top, "")
 
 
 def to_yaml(config: ImageClassifierConfig) -> str:
@@ -245,30 +245,4 @@ def to_yaml(config: ImageClassifierConfig) -> str:
 
 def from_yaml(source: str | Path) -> ImageClassifierConfig:
     """Read a configuration from a file, or from the document itself where it is a str; errors as in `from_mapping`."""
-    if isinstance(source, Path):
-        try:
-            source = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError(
-                f"The file {source} cannot be read", attribute="--config", remedy="Give a YAML file"
-            ) from error
-    return from_mapping(load_yaml(source) or {})
-
-
-def _built(kind: Any, content: object, where: str) -> Any:
-    given = mapping(content, where.rstrip("."))
-    refuse_unknown(given, [one.name for one in fields(kind)], where)
-    try:
-        return kind(**given)
-    except ParameterError as error:
-        raise ParameterError(error.problem, attribute=f"{where}{error.attribute}", remedy=error.remedy) from error
-    except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"A value is of another kind ({error})", attribute=where.rstrip(".") or "configuration", remedy="Mend it"
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(map(_plain, value)) if isinstance(value, (tuple, list)) else value
+    return from_mapping(document(source, "--config") or {})
