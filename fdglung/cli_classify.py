@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_image_classifier import IMAGE_SUFFIXES, classify_images
+from fdglung.cli_output import beside, check_output
 from fdglung.cli_progress import Progress, ProgressBar, part
 from fdglung.cli_radiomics import load_with_lesions, print_warnings
-from fdglung.errors import OutputExistsError, ParameterError
+from fdglung.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.files import write_files
 
     suffixes = (".predictions.csv", ".selected.csv", ".report.json", ".report.md")
-    _check_output(options, ".skops", suffixes)
+    check_output(options.out, (".skops",), suffixes, overwrite=options.overwrite)
     config = from_yaml(options.config) if options.config else ClassifierConfig()
     with ProgressBar() as tell:
         tell("reading", 0.0)
@@ -138,7 +139,7 @@ def _train(options: argparse.Namespace) -> dict[str, object]:
         done = train(lesions, config, trained_on=options.trained_on, workers=options.workers, progress=tell)
         made = (predictions_csv, selected_csv, report_json, report_markdown)
         contents = {
-            _beside(options.out, suffix): write(done).encode() for suffix, write in zip(suffixes, made, strict=True)
+            beside(options.out, suffix): write(done).encode() for suffix, write in zip(suffixes, made, strict=True)
         }
         # The model last: where it is, all is whole.
         contents[options.out] = model_bytes(done.model)
@@ -177,7 +178,7 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.classification.shipped import model_path
 
     suffixes = (".about.json", *([".shap.csv"] if options.shap else []))
-    _check_output(options, ".csv", suffixes)
+    check_output(options.out, (".csv",), suffixes, overwrite=options.overwrite)
     with ProgressBar() as tell:
         tell("reading", 0.0)
         from fdglung.classification.joined_tables import with_given
@@ -190,13 +191,13 @@ def _classify(options: argparse.Namespace) -> dict[str, object]:
         found = classify(model, with_given(model, lesions, options.clinical, named_tables(options.decisions)))
         digest = hashlib.sha256(model_path(options.model).read_bytes()).hexdigest()
         about = about_document(model, found, model_sha256=digest, study_warnings=warnings)
-        contents = {_beside(options.out, ".about.json"): about_json(about).encode()}
+        contents = {beside(options.out, ".about.json"): about_json(about).encode()}
         if options.shap:
             tell("explaining", 0.8)
             from fdglung.classification.explanation import shap_values
 
             values, base = shap_values(model, found.prepared)
-            contents[_beside(options.out, ".shap.csv")] = shap_csv(model, found, values, base).encode()
+            contents[beside(options.out, ".shap.csv")] = shap_csv(model, found, values, base).encode()
         contents[options.out] = classified_csv(model, found).encode()
         write_files(contents)
     if not options.json:
@@ -251,21 +252,3 @@ def _print_classified(model: ClassifierModel, found: Classified, out: Path) -> N
     for caution in found.cautions:
         print(f"warning: {caution}")
     print(f"written to {out}. {RESEARCH_NOTICE}")
-
-
-def _check_output(options: argparse.Namespace, suffix: str, others: tuple[str, ...]) -> None:
-    if options.out.suffix != suffix:
-        raise ParameterError(
-            f"The name of the output {options.out.name} does not end in {suffix}",
-            attribute="--out",
-            remedy=f"Name it so, such as {'model' if suffix == '.skops' else 'classes'}{suffix}",
-        )
-    for path in (options.out, *(_beside(options.out, other) for other in others)):
-        if path.is_dir() or (path.exists() and not options.overwrite):
-            raise OutputExistsError(
-                f"The output {path} exists", attribute="--out", remedy="Name another file, or pass --overwrite"
-            )
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.stem + suffix)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_output import check_output
 from fdglung.cli_progress import Progress, ProgressBar, part
 from fdglung.cli_radiomics import load_with_lesions, print_warnings
-from fdglung.errors import OutputExistsError, ParameterError
+from fdglung.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +76,7 @@ def classify_images(options: argparse.Namespace) -> dict[str, object]:
         raise ParameterError(
             "There is more than one source", attribute="STUDY", remedy="Give one study, or one list of cases"
         )
-    _check_output(options, (".csv",), (".patients.csv", ".about.json"))
+    check_output(options.out, (".csv",), (".patients.csv", ".about.json"), overwrite=options.overwrite)
     with ProgressBar() as tell:
         tell("reading", 0.0)
         from fdglung.classification.image.model_file import load_image_model
@@ -105,7 +106,7 @@ def classify_images(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _train(options: argparse.Namespace) -> dict[str, object]:
-    _check_output(options, IMAGE_SUFFIXES, _BESIDE)
+    check_output(options.out, IMAGE_SUFFIXES, _BESIDE, overwrite=options.overwrite)
     with ProgressBar() as tell:
         tell("reading", 0.0)
         from fdglung.classification.image.cases import LESIONS, read_images
@@ -161,21 +162,3 @@ def _lesions(
     assert isinstance(study, Study)
     cut = patches({"PET": study.pet, "CT": study.ct}, found.lesions, model.config, only=wanted)
     return study_lesions(cut.labels), cut.raw, found.warnings
-
-
-def _check_output(options: argparse.Namespace, suffixes: tuple[str, ...], others: tuple[str, ...]) -> None:
-    if options.out.suffix not in suffixes:
-        raise ParameterError(
-            f"The name of the output {options.out.name} does not end in {' or '.join(suffixes)}",
-            attribute="--out",
-            remedy=f"Name it so, such as {'classes' if '.csv' in suffixes else 'model'}{suffixes[0]}",
-        )
-    for path in (options.out, *(_beside(options.out, other) for other in others)):
-        if path.is_dir() or (path.exists() and not options.overwrite):
-            raise OutputExistsError(
-                f"The output {path} exists", attribute="--out", remedy="Name another file, or pass --overwrite"
-            )
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.stem + suffix)

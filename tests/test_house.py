@@ -36,7 +36,7 @@ LEVELS = [
     {"reporting"},
     {"annotation"},
     {"experiment"},
-    {"cli_progress"},
+    {"cli_output", "cli_progress"},
     {"cli_radiomics"},
     {"cli_image_classifier"},
     {
@@ -64,6 +64,7 @@ FACES = {
     "cli_harmonise",
     "cli_image_classifier",
     "cli_label",
+    "cli_output",
     "cli_progress",
     "cli_radiomics",
     "cli_segment",

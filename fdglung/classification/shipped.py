@@ -7,7 +7,7 @@ from pathlib import Path
 PHANTOM = "phantom"
 """Names it in place of a file. It learned from synthetic studies alone, and says nothing of patients."""
 
-FILE = Path(__file__).parent / "models" / "phantom.skops"
+FILE = Path(__file__).parent / "trained" / "phantom.skops"
 """Made by `python -m benchmarks.phantom_classes train`."""
 
 

@@ -7,9 +7,10 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.classification.config import to_yaml
@@ -20,9 +21,17 @@ from fdglung.classification.nested import macro_auc
 from fdglung.classification.tables import Lesions
 from fdglung.classification.training import Training
 
+if TYPE_CHECKING:
+    from fdglung.classification.image.training import ImageTraining
+
 
 def predictions_csv(training: Training) -> str:
-    """Return the out-of-fold predictions, a row a lesion.
+    """Return the out-of-fold predictions, as `out_of_fold_csv` does."""
+    return out_of_fold_csv(training, undetermined(training.model.config, training.as_far, training.missing))
+
+
+def out_of_fold_csv(training: Training | ImageTraining, is_undetermined: NDArray[np.bool_]) -> str:
+    """Return the out-of-fold predictions, a row a lesion, as `fdglung evaluate classification` reads them.
 
     Columns: those that name the lesion, ``centre``, ``fold``, ``truth``, ``predicted`` (the most probable class, or
     ``undetermined``), ``as_far`` and a probability a class. Each comes from a model that had not seen the patient.
@@ -30,7 +39,6 @@ def predictions_csv(training: Training) -> str:
     model = training.model
     keys, named = key_columns(training.lesions)
     most = training.probabilities.argmax(axis=1)
-    open_ = undetermined(model.config, training.as_far, training.missing)
     header = [*keys, "centre", "fold", "truth", "predicted", "as_far", *(PROBABILITY + name for name in model.classes)]
     rows = (
         [
@@ -38,7 +46,7 @@ def predictions_csv(training: Training) -> str:
             training.lesions.centres[row],
             int(training.fold[row]),
             training.lesions.labels[row],
-            UNDETERMINED if open_[row] else model.classes[most[row]],
+            UNDETERMINED if is_undetermined[row] else model.classes[most[row]],
             repr(float(training.as_far[row])),
             *(repr(float(value)) for value in training.probabilities[row]),
         ]

@@ -96,10 +96,7 @@ def triplane(analysis: Analysis, label: int) -> Figure:
 
     """
     pet_headers(analysis)
-    figure = Figure(figsize=(7.2, 2.42), dpi=150)
-    FigureCanvasAgg(figure)
-    grid = {"width_ratios": [1, 1, 1, 0.05], "wspace": 0.04, "left": 0.005, "right": 0.93, "top": 0.91, "bottom": 0.01}
-    axes = figure.subplots(1, 4, gridspec_kw=grid)
+    figure, axes = _three_planes_and_bar()
     lesion = next(item for item in analysis.findings.lesions if item.label == label)
     top = max(LEAST_VIEW_SUV, lesion.suv_max)
     for axis, view in zip(axes, views(analysis, label), strict=False):
@@ -132,10 +129,7 @@ def class_map(analysis: Analysis, label: int) -> Figure:
 
     """
     pet_headers(analysis)
-    figure = Figure(figsize=(7.2, 2.42), dpi=150)
-    FigureCanvasAgg(figure)
-    grid = {"width_ratios": [1, 1, 1, 0.05], "wspace": 0.04, "left": 0.005, "right": 0.93, "top": 0.91, "bottom": 0.01}
-    axes = figure.subplots(1, 4, gridspec_kw=grid)
+    figure, axes = _three_planes_and_bar()
     falls = sitk.GetArrayViewFromImage(analysis.class_maps[label])
     top = max(LEAST_FALL, float(np.abs(falls).max()))
     lesion = next(item for item in analysis.findings.lesions if item.label == label)
@@ -149,6 +143,13 @@ def class_map(analysis: Analysis, label: int) -> Figure:
         _mark_plane(axis, view, contour="black", dark=True)
     _bar(figure, axes[3], "coolwarm", -top, top, "Fall of the probability").set_box_aspect(17)
     return figure
+
+
+def _three_planes_and_bar() -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(7.2, 2.42), dpi=150)
+    FigureCanvasAgg(figure)
+    grid = {"width_ratios": [1, 1, 1, 0.05], "wspace": 0.04, "left": 0.005, "right": 0.93, "top": 0.91, "bottom": 0.01}
+    return figure, list(figure.subplots(1, 4, gridspec_kw=grid))
 
 
 def png(figure: Figure) -> bytes:

@@ -18,8 +18,7 @@ from fdglung.classification.image.prediction import ClassifiedPatients
 from fdglung.classification.image.training import ImageTraining
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.prediction import Classified
-from fdglung.classification.training_report import csv_text, key_columns
-from fdglung.lesion_classes import UNDETERMINED
+from fdglung.classification.training_report import csv_text, key_columns, out_of_fold_csv
 
 Array = NDArray[np.float64]
 
@@ -51,25 +50,8 @@ def classes_files(
 
 
 def predictions_csv(training: ImageTraining) -> str:
-    """Return the out-of-fold predictions, a row a lesion, as `fdglung evaluate classification` reads them."""
-    model = training.model
-    keys, named = key_columns(training.lesions)
-    most = training.probabilities.argmax(axis=1)
-    open_ = training.as_far <= model.config.undetermined.share
-    header = [*keys, "centre", "fold", "truth", "predicted", "as_far", *(PROBABILITY + name for name in model.classes)]
-    rows = (
-        [
-            *named[row],
-            training.lesions.centres[row],
-            int(training.fold[row]),
-            training.lesions.labels[row],
-            UNDETERMINED if open_[row] else model.classes[most[row]],
-            repr(float(training.as_far[row])),
-            *(repr(float(value)) for value in training.probabilities[row]),
-        ]
-        for row in range(len(training.lesions))
-    )
-    return csv_text(header, rows)
+    """Return the out-of-fold predictions of lesions, as `out_of_fold_csv` does."""
+    return out_of_fold_csv(training, training.as_far <= training.model.config.undetermined.share)
 
 
 def patients_csv(training: ImageTraining) -> str:
