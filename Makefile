@@ -34,7 +34,7 @@ test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile
+	$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile --durations 40 --durations-min 5
 
 test-slow: setup
 	$(RUN) -m pytest -m slow

@@ -128,20 +128,23 @@ def test_an_impossible_parameter_is_refused_before_anything_is_read(arguments, t
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_run_leaves_nothing_behind(study, tmp_path, number):
+def test_an_interrupted_run_leaves_nothing_behind(study, tmp_path, tmp_path_factory, number):
     # Writing takes a second, which a busy machine may miss: here it waits just before the output gets its name.
+    begun = tmp_path_factory.mktemp("begun") / "waiting"
     waiting = (
-        "import sys, time; from fdglung import cli, files; files._replace = lambda *a, **k: time.sleep(300); "
+        "import pathlib, sys, time; from fdglung import cli, files; "
+        f"files._replace = lambda *a, **k: (pathlib.Path({str(begun)!r}).touch(), time.sleep(300)); "
         "sys.exit(cli.main(sys.argv[1:]))"
     )
     # A program started in the background of a shell ignores SIGINT, and so would what it starts.
     heeded = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     running = command("analyze", study, tmp_path / "out", program=["-c", waiting], **heeded)
     deadline = time.monotonic() + 120
-    while not any(tmp_path.iterdir()) and running.poll() is None and time.monotonic() < deadline:
+    while not begun.exists() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    # The hidden folder beside the output is there: writing has begun.
-    assert [path.name for path in tmp_path.iterdir()] != ["out"]
+    # The hidden folder beside the output is there, and the output is not.
+    (partial,) = tmp_path.iterdir()
+    assert partial.name != "out"
     running.send_signal(number)
     _, messages = running.communicate(timeout=60)
     assert running.returncode == cli.EXIT_INTERRUPTED

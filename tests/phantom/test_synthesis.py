@@ -81,6 +81,7 @@ print(*(lesion.tracking_uid for lesion in study.lesions))
 """
 
 
+@pytest.mark.slow
 def test_tracking_uids_are_the_same_in_every_process():
     found = {
         subprocess.run(

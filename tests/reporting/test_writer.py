@@ -133,6 +133,7 @@ def test_the_pdf_shows_classes_probabilities_and_what_the_classifier_was_trained
         assert shown in text, shown
 
 
+@pytest.mark.slow
 @pytest.mark.validator
 def test_sixty_lesions_are_valid_objects(sixty):
     _, files = sixty
@@ -215,6 +216,7 @@ def test_the_report_of_a_network_does_not_call_its_outline_a_threshold(tmp_path)
     assert "outline by a network" in dcmread(files["measurements.sr.dcm"]).to_json()
 
 
+@pytest.mark.slow
 def test_sixty_lesions_flow_over_pages_and_the_largest_twelve_are_shown(sixty):
     made, files = sixty
     text = pages(files["report.pdf"])

@@ -105,7 +105,7 @@ def described(diseases):
     return np.array(rows, float)
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.1])
+@pytest.mark.parametrize("overlap", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
 def test_a_learner_does_not_beat_the_bayes_error_even_if_it_is_told_the_posterior(overlap):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
