@@ -138,9 +138,10 @@ def _lung_like_parts(air: Mask, hu: NDArray[np.float32], body: Mask, spacing: ND
     labels, count = ndimage.label(ndimage.binary_opening(air, _ball(2.5, spacing)))
     voxel_ml = float(np.prod(spacing)) / 1000
     sizes = np.bincount(labels.ravel(), minlength=count + 1) * voxel_ml
-    medians = ndimage.median(hu, labels, np.arange(count + 1)) if count else np.zeros(1)
     # Gas in the bowel, or in a gap between arm and chest, is blacker than even emphysema.
-    candidates = [i for i in range(1, count + 1) if sizes[i] >= 50 and -960 <= medians[i] <= -450]
+    candidates = [
+        i for i in range(1, count + 1) if sizes[i] >= 50 and -960 <= float(np.median(hu[labels == i])) <= -450
+    ]
     candidates.sort(key=lambda i: -sizes[i])
     if not candidates or sizes[candidates[0]] < 300:
         raise NoThoraxError(

@@ -6,6 +6,7 @@ compare the results with lungmask's own voxel by voxel.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def cropped(planes: NDArray[Any], side: int) -> tuple[NDArray[Any], list[Box]]:
     clipped = np.clip(planes, LOWEST_HU, HIGHEST_HU)
     boxes = [_box_of_body(plane) for plane in clipped]
     bodies = (plane[_inside(box)] for plane, box in zip(clipped, boxes, strict=True))
-    return np.stack([_resized(body, side, side, order=1) for body in bodies]), boxes
+    return np.stack([_resized(body, side) for body in bodies]), boxes
 
 
 def as_input(hu: NDArray[Any]) -> NDArray[np.float32]:
@@ -63,7 +64,7 @@ def prepared(planes: NDArray[np.generic], side: int) -> tuple[NDArray[np.float32
 def restored(plane: Labels, box: Box, shape: tuple[int, ...]) -> Labels:
     """Put the labels (side, side) of a prepared slice back where it was cut out of a slice of `shape` (y, x)."""
     whole = np.zeros(shape, np.uint8)
-    whole[_inside(box)] = _resized(plane, box[2] - box[0], box[3] - box[1], order=0)
+    whole[_inside(box)] = _nearest(plane, (box[2] - box[0], box[3] - box[1]))
     return whole
 
 
@@ -159,23 +160,47 @@ def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _box_of_body(plane: NDArray[np.generic]) -> Box:
-    small = ndimage.zoom(plane, _BODY_SIDE / np.asarray(plane.shape), order=0) > _BODY_HU
+    small = _nearest(plane, (_BODY_SIDE, _BODY_SIDE)) > _BODY_HU
     small = ndimage.binary_fill_holes(ndimage.binary_closing(small), structure=np.ones((3, 3)))
     parts, count = ndimage.label(ndimage.binary_erosion(small, iterations=2))
     body = parts > 0
     if count:
         body = ndimage.binary_dilation(parts == np.bincount(parts.ravel())[1:].argmax() + 1, iterations=2)
-    body = ndimage.zoom(body, np.asarray(plane.shape) / _BODY_SIDE, order=0)
+    if min(plane.shape) < _BODY_SIDE:
+        # Some of its rows or columns are lost on the way to the slice, and with them what they join.
+        body = _nearest(body, plane.shape)
     pieces, count = ndimage.label(body, structure=np.ones((3, 3)))
     if not count:
         return 0, 0, plane.shape[0], plane.shape[1]
-    rows, columns = ndimage.find_objects(pieces)[0]
-    return rows.start, columns.start, rows.stop, columns.stop
+    box = ndimage.find_objects(pieces)[0]
+    ends = []
+    for side, length, steps in zip(box, plane.shape, body.shape, strict=True):
+        there = np.flatnonzero(np.isin(_nearest_index(steps, length), np.arange(side.start, side.stop)))
+        ends.append((int(there[0]), int(there[-1]) + 1))
+    return ends[0][0], ends[1][0], ends[0][1], ends[1][1]
 
 
 def _inside(box: Box) -> tuple[slice, slice]:
     return slice(box[0], box[2]), slice(box[1], box[3])
 
 
-def _resized(plane: NDArray[Any], rows: int, columns: int, *, order: int) -> NDArray[Any]:
-    return np.asarray(ndimage.zoom(plane, np.array([rows, columns]) / np.asarray(plane.shape), order=order))
+def _resized(plane: NDArray[Any], side: int) -> NDArray[Any]:
+    return np.asarray(ndimage.zoom(plane, side / np.asarray(plane.shape), order=1))
+
+
+def _nearest(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return what `scipy.ndimage.zoom` of order 0 does, by looking up rows and columns, in a tenth of its time."""
+    rows, columns = (_nearest_index(length, wanted) for length, wanted in zip(plane.shape, shape, strict=True))
+    found = np.asarray(plane[rows][:, columns])
+    found[rows < 0] = 0
+    found[:, columns < 0] = 0
+    return found
+
+
+@cache
+def _nearest_index(length: int, wanted: int) -> NDArray[np.intp]:
+    """Return which of so many places `scipy.ndimage.zoom` of order 0 takes for each of those wanted.
+
+    -1 is none: by rounding the last one may come to lie beyond the end, which it fills with 0.
+    """
+    return np.asarray(ndimage.zoom(np.arange(1, length + 1), wanted / length, order=0), np.intp) - 1

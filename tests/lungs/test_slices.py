@@ -62,3 +62,18 @@ def test_slices_are_prepared_as_lungmask_prepares_them(side):
     labels = np.random.default_rng(1).integers(0, 3, slices.shape, np.uint8)
     for plane, box in zip(labels, ours, strict=True):
         assert (restored(plane, box, hu.shape[1:]) == utils.reshape_mask(plane, box, hu.shape[1:])).all()
+
+
+@pytest.mark.parametrize("shape", [(90, 100), (128, 128), (128, 400), (440, 447), (521, 504), (512, 300)])
+def test_a_body_of_any_size_is_cropped_and_put_back_as_lungmask_does_it(shape):
+    """Bodies that touch the edges of the slice, with a piece beside; some sizes lose a row by rounding."""
+    random = np.random.default_rng(sum(shape))
+    fields = ndimage.gaussian_filter(random.normal(size=(12, *shape)), [0, shape[0] / 12, shape[1] / 12])
+    hu = np.where(fields > random.uniform(-0.5, 0.5, (12, 1, 1)) * fields.std(), 40, -1000).astype(np.int16)
+    theirs, boxes = utils.preprocess(hu, resolution=[256, 256])
+    slices, ours = prepared(hu, 256)
+    assert ours == [tuple(box) for box in boxes]
+    assert (slices == ((np.minimum(theirs, 600) + 1024) / 1624).astype(np.float32)).all()
+    labels = random.integers(0, 3, slices.shape, np.uint8)
+    for plane, box in zip(labels, ours, strict=True):
+        assert (restored(plane, box, shape) == utils.reshape_mask(plane, box, shape)).all()
