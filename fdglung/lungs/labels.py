@@ -20,8 +20,17 @@ LOBES = {
 SIDES_CLASSES, LOBES_CLASSES = 3, 6
 """Outputs of a network that tells sides, and of one that tells lobes; background is one of them."""
 
+_SIDES = (0, *(LEFT if name.startswith("left") else RIGHT for name in LOBES.values()))
+
+SIDE_OF_UNKNOWN_LOBE = np.array([0, LOBES_CLASSES - 1 + RIGHT, LOBES_CLASSES - 1 + LEFT], np.uint8)
+"""Labels of a network for lobes where the side alone is known, by the side's label: values above those of the lobes."""
+
+
+def lobes_of_side(side: int) -> list[int]:
+    """Return the labels of the lobes of a side."""
+    return [lobe for lobe, of in enumerate(_SIDES) if of == side]
+
 
 def sides_of_lobes(lobes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the side of each lobe, of an array of any shape."""
-    side = [0, *(LEFT if name.startswith("left") else RIGHT for name in LOBES.values())]
-    return np.array(side, np.uint8)[lobes]
+    return np.array(_SIDES, np.uint8)[lobes]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdglung.errors import DataListError
-from fdglung.lungs.labels import LOBES_CLASSES
+from fdglung.lungs.labels import LOBES_CLASSES, SIDE_OF_UNKNOWN_LOBE
 from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import SliceAugmentation
+from fdglung.lungs.training.slices import TRAIN
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -26,12 +27,13 @@ class SliceData:
     split
         ``train`` or ``validation``.
     classes
-        3 for sides; 6 for lobes, which takes only the cases whose lobes are known.
+        3 for sides; 6 for lobes, where a case whose lobes are not known has `SIDE_OF_UNKNOWN_LOBE` in their place, and
+        is not taken for validation.
 
     Raises
     ------
     DataListError
-        There is no case of this split.
+        There is no case of this split, or for lobes none that tells them.
 
     """
 
@@ -42,14 +44,18 @@ class SliceData:
         scanned: list[bool] = []
         for path in sorted(Path(folder).glob("*.npz")):
             with np.load(path) as arrays:
-                labels = arrays["lobes" if classes == LOBES_CLASSES else "sides"]
-                if str(arrays["split"]) == split and len(labels):
-                    self.names.append(path.stem)
-                    self.hu.append(arrays["hu"])
-                    self.labels.append(labels)
-                    # A patient's CT comes with a mask of the sides, a synthetic one with lobes as well.
-                    scanned.append(not len(arrays["lobes"]))
-        if not self.names:
+                # A patient's CT comes with a mask of the sides, a synthetic one with lobes as well.
+                of_patient = not len(arrays["lobes"])
+                if str(arrays["split"]) != split or (of_patient and classes == LOBES_CLASSES and split != TRAIN):
+                    continue
+                labels = arrays["lobes" if classes == LOBES_CLASSES and not of_patient else "sides"]
+                if of_patient and classes == LOBES_CLASSES:
+                    labels = SIDE_OF_UNKNOWN_LOBE[labels]
+                self.names.append(path.stem)
+                self.hu.append(arrays["hu"])
+                self.labels.append(labels)
+                scanned.append(of_patient)
+        if not self.names or (classes == LOBES_CLASSES and all(scanned)):
             raise DataListError(
                 f"{folder} holds no slices of the split {split} for {classes} classes",
                 attribute="training data",

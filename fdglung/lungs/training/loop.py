@@ -20,7 +20,7 @@ from fdglung.errors import (
     ParameterError,
 )
 from fdglung.files import write_files
-from fdglung.lungs.labels import LOBES_CLASSES, SIDES_CLASSES
+from fdglung.lungs.labels import LEFT, LOBES_CLASSES, RIGHT, SIDES_CLASSES, lobes_of_side, sides_of_lobes
 from fdglung.lungs.training.augmentation import SliceAugmentation
 from fdglung.lungs.training.data import SliceData
 from fdglung.lungs.training.slices import TRAIN, VALIDATION
@@ -117,7 +117,8 @@ def train(
     settings
         Must be those that the run began with.
     pretrained
-        State dict that a new run begins with, of the same width and classes; a run that is taken up has its own.
+        State dict that a new run begins with, of the same width and of the same classes, or of sides for a network that
+        tells lobes; a run that is taken up has its own.
     until
         Step after which to end for now; None for the last.
     progress
@@ -133,7 +134,7 @@ def train(
     DataListError
         There are no slices to train on.
     LungWeightsError
-        `pretrained` is no such file, or of another width or number of classes.
+        `pretrained` is no such file, or of another width, or of classes that cannot begin those asked for.
     CheckpointError
         The run in `out` began with other settings, or its checkpoint is broken.
     DivergedTrainingError
@@ -215,14 +216,21 @@ def train(
 
 
 def _weights_to_begin_with(path: Path, settings: TrainingSettings) -> dict[str, Any]:
+    """Return the state dict of a file; one of sides begins a network for lobes, each lobe as its side."""
     weights = read_weights(path)
-    if weights.state is None or (weights.width, weights.classes) != (settings.width, settings.classes):
+    fits = weights.classes == settings.classes or (weights.classes, settings.classes) == (SIDES_CLASSES, LOBES_CLASSES)
+    if weights.state is None or weights.width != settings.width or not fits:
         raise LungWeightsError(
-            f"{path.name} is no state dict of a network of width {settings.width} and {settings.classes} classes",
+            f"{path.name} is no state dict that a network of width {settings.width} and {settings.classes} classes can "
+            "begin with",
             attribute="pretrained",
-            remedy="Give a state dict of that width and those classes, or set both as the file has them",
+            remedy="Give a state dict of that width, with those classes or with sides for lobes, or set both as the "
+            "file has them",
         )
-    return weights.state
+    if weights.classes == settings.classes:
+        return weights.state
+    sides = sides_of_lobes(np.arange(settings.classes, dtype=np.uint8)).tolist()
+    return weights.state | {name: weights.state[name][sides] for name in ("last.weight", "last.bias")}
 
 
 def _average(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -244,17 +252,30 @@ def _average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def _loss(logarithms: Any, labels: Any) -> Any:
-    """Return cross-entropy plus one less the mean soft Dice of the classes but background, over the batch."""
+    """Return cross-entropy plus one less the mean soft Dice of the classes but background, over the batch.
+
+    Pixels of which the side alone is known (`SIDE_OF_UNKNOWN_LOBE`) count by the sum of the side's probabilities, and
+    their slices are left out of the Dice.
+    """
     import torch
     from torch.nn import functional
 
-    probabilities = logarithms.exp()
-    truth = functional.one_hot(labels, logarithms.shape[1]).permute(0, 3, 1, 2)
+    classes = logarithms.shape[1]
+    known = (labels < classes).all(dim=2).all(dim=1)
+    by_side = logarithms
+    if classes == LOBES_CLASSES:
+        sides = [torch.logsumexp(logarithms[:, lobes_of_side(side)], 1, keepdim=True) for side in (RIGHT, LEFT)]
+        by_side = torch.cat((logarithms, *sides), 1)
+    entropy = functional.nll_loss(by_side, labels)
+    if not known.any():
+        return entropy
+    probabilities = logarithms[known].exp()
+    truth = functional.one_hot(labels[known], classes).permute(0, 3, 1, 2)
     axes = (0, 2, 3)
     both = (probabilities * truth).sum(axes)[1:]
     sizes = (probabilities.sum(axes) + truth.sum(axes))[1:]
     dice = (2 * both + 1) / (sizes + 1)
-    return functional.nll_loss(logarithms, labels) + 1 - torch.mean(dice)
+    return entropy + 1 - torch.mean(dice)
 
 
 def _validated(network: Any, data: SliceData, classes: int) -> list[float]:

@@ -14,7 +14,7 @@ from fdglung.errors import CheckpointError, DataListError, DivergedTrainingError
 from fdglung.lungs.slices import as_input
 from fdglung.lungs.training.augmentation import AIR_HU, SliceAugmentation
 from fdglung.lungs.training.data import SliceData
-from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, _average, train
+from fdglung.lungs.training.loop import BEST, LAST, LOG, TrainingSettings, _average, _loss, train
 from fdglung.lungs.unet import expanded
 from fdglung.lungs.weights import read_weights
 from tests.lungs.networks import random_state, save
@@ -63,6 +63,49 @@ def test_a_new_run_can_begin_with_weights(slices, tmp_path):
     for other in ({"width": 4}, {"width": 1}):
         with pytest.raises(LungWeightsError, match=r"begin\.pth"):
             train(slices, tmp_path / "other", replace(settings, **other), pretrained=path)
+    of_lobes = save(random_state(width=2, classes=6), tmp_path / "lobes.pth")
+    with pytest.raises(LungWeightsError, match=r"lobes\.pth"):
+        train(slices, tmp_path / "other", settings, pretrained=of_lobes)
+
+
+def test_a_network_for_lobes_can_begin_with_one_for_sides(slices, tmp_path):
+    """Lobes 1 and 2 are the left lung's."""
+    add_synthetic(slices)
+    state = random_state(width=2)
+    settings = replace(SMALL, classes=6, steps=1, learning_rate=1e-12, weight_decay=0.0)
+    train(slices, tmp_path / "run", settings, pretrained=save(state, tmp_path / "begin.pth"))
+    after = torch.load(tmp_path / "run" / LAST, weights_only=True)["network"]
+    for lobe, side in enumerate((0, 2, 2, 1, 1, 1)):
+        assert torch.allclose(after["last.weight"][lobe], state["last.weight"][side], atol=1e-6)
+    assert torch.allclose(after["down_path.0.block.0.weight"], state["down_path.0.block.0.weight"], atol=1e-6)
+
+
+def add_synthetic(folder):
+    """Add a case with lobes: each lung is one lobe, 3 right and 2 left."""
+    with np.load(folder / "one.npz") as one:
+        arrays = dict(one)
+    lobes = np.array([0, 3, 2], np.uint8)[arrays["sides"]]
+    np.savez(folder / "synthetic.npz", **arrays | {"lobes": lobes})
+
+
+@pytest.mark.parametrize(("label", "lobes"), [(6, [3, 4, 5]), (7, [1, 2])])
+def test_where_the_side_alone_is_known_its_lobes_count_together(label, lobes):
+    scores = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 6, 1, 2)))
+    labels = torch.full((2, 1, 2), label)
+    labels[:, :, 1] = 0
+    found = float(_loss(scores.log_softmax(1), labels))
+    share = np.exp(scores.numpy()) / np.exp(scores.numpy()).sum(axis=1, keepdims=True)
+    together = np.log(share[..., 0][:, lobes].sum(axis=1)) + np.log(share[:, 0, :, 1])
+    assert found == pytest.approx(-together.mean() / 2)
+
+
+def test_a_patients_sides_are_shown_to_a_network_for_lobes(slices):
+    add_synthetic(slices)
+    data = SliceData(slices, "train", 6)
+    drawn = {"size": 4, "seed": 0, "empty_share": 0.0, "half_share": 1.0, "augmentation": NOTHING}
+    patients, synthetic = (data.batch(0, scanned_share=share, **drawn)[1] for share in (1.0, 0.0))
+    assert set(np.unique(patients)) == {0, 6, 7}
+    assert set(np.unique(synthetic)) == {0, 2, 3}
 
 
 def test_averages_forget_what_a_short_run_began_with_and_then_follow_by_the_decay():
@@ -103,6 +146,7 @@ def test_training_lowers_the_loss_and_its_weights_are_lungmasks(slices, tmp_path
     LMInferer(modelpath=str(save(expanded(weights.state), tmp_path / "wide.pth")), force_cpu=True)
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_weights_of_single_precision_that_are_not_those_without_it(slices, tmp_path):
     plain = read_weights(train(slices, tmp_path / "plain", SMALL)).state
     rounded = read_weights(train(slices, tmp_path / "rounded", replace(SMALL, bfloat16=True))).state
