@@ -216,14 +216,14 @@ def one(options: argparse.Namespace) -> None:
 
 
 def widened(weights: Path, folder: Path) -> Path:
-    """Write the weights in the only width that lungmask's own class has."""
+    """Write the weights, or those of the state dict beside an ONNX file, in the only width that lungmask itself has."""
     import torch
 
     from fdglung.lungs.unet import expanded
     from fdglung.lungs.weights import read_weights
 
     wide = folder / "wide.pth"
-    torch.save(expanded(read_weights(weights).state), wide)
+    torch.save(expanded(read_weights(weights.with_suffix(".pth")).state), wide)
     return wide
 
 

@@ -21,7 +21,7 @@ from fdglung.cli_label import add_label, add_label_export
 from fdglung.cli_lungs import add_train_lungs
 from fdglung.cli_progress import ProgressBar, part
 from fdglung.cli_radiomics import add_radiomics
-from fdglung.cli_segment import add_network, add_segment, network_settings
+from fdglung.cli_segment import add_lung_weights, add_network, add_segment, network_settings
 from fdglung.cli_statistics import add_statistics
 from fdglung.cli_study import add_study
 from fdglung.cli_weights import add_weights
@@ -128,7 +128,7 @@ def _add_analyze(commands: Any) -> None:
     command.add_argument(
         "--min-volume-ml", type=float, default=0.3, metavar="ML", help="smallest VOI reported (default: 0.3 ml)"
     )
-    command.add_argument("--lung-weights", type=Path, metavar="PATH", help="weights of lungmask's network")
+    add_lung_weights(command)
     command.add_argument(
         "--segmentation-type",
         choices=("BINARY", "LABELMAP"),

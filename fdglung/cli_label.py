@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_segment import add_lung_weights
 
 
 def add_label(commands: Any) -> None:
@@ -41,7 +42,7 @@ def add_label(commands: Any) -> None:
         metavar="FILE",
         help="network that proposes lesions (.onnx or .pt), several for their mean; `none` for thresholds",
     )
-    command.add_argument("--lung-weights", type=Path, metavar="PATH", help="weights of lungmask's network")
+    add_lung_weights(command)
     command.set_defaults(run=_label, json=False)
 
 

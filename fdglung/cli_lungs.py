@@ -10,6 +10,7 @@ from typing import Any
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import ProgressBar
+from fdglung.cli_segment import add_lung_weights
 
 _CHOICES = {
     "width": (int, "channels of the first layer, a power of two (default: 8)"),
@@ -34,7 +35,7 @@ def add_train_lungs(commands: Any) -> None:
     mask = actions.add_parser("mask", help="write the lung mask of a CT, to be reviewed before it is trained on")
     mask.add_argument("ct", type=Path, metavar="CT", help="HU, NIfTI (`fdglung convert` makes it from DICOM)")
     mask.add_argument("out", type=Path, metavar="OUT", help="mask to write (.nii.gz): 1 right, 2 left lung")
-    mask.add_argument("--lung-weights", type=Path, metavar="PATH", help="weights of lungmask's network")
+    add_lung_weights(mask)
     mask.set_defaults(run=_mask)
     slices = actions.add_parser("slices", help="prepare slices of phantoms and of CTs with reviewed masks")
     slices.add_argument("out", type=Path, metavar="OUT", help="folder of slices; what is there already stays")

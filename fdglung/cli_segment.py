@@ -11,6 +11,22 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import ProgressBar
 
 
+def add_lung_weights(command: argparse.ArgumentParser) -> None:
+    """Add the option that names weights of lungmask's network."""
+    command.add_argument(
+        "--lung-weights",
+        type=_lung_weights,
+        metavar="PATH",
+        help="weights of lungmask's network; sides or lobes takes a narrow one that comes along",
+    )
+
+
+def _lung_weights(given: str) -> Path:
+    from fdglung.lungs.weights import named_weights
+
+    return named_weights(given)
+
+
 def add_segment(commands: Any) -> None:
     """Add the command to a parser's commands."""
     command = commands.add_parser(
@@ -33,7 +49,7 @@ def add_segment(commands: Any) -> None:
     command.add_argument(
         "--min-volume-ml", type=float, default=0.3, metavar="ML", help="smallest lesion written (default: 0.3 ml)"
     )
-    command.add_argument("--lung-weights", type=Path, metavar="PATH", help="weights of lungmask's network")
+    add_lung_weights(command)
     command.add_argument("--overwrite", action="store_true", help="replace an earlier output")
     command.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     command.set_defaults(run=_segment)

@@ -10,6 +10,7 @@ from fdglung.annotation.pacs import Service, is_address
 from fdglung.annotation.pacs_studies import DEFAULT_CACHE_GB
 from fdglung.annotation.studies import LABELS_FOLDER
 from fdglung.errors import CheckpointError, ParameterError
+from fdglung.lungs.weights import named_weights
 from fdglung.pipeline import Settings
 from fdglung.segmentation import SegmentationSettings
 
@@ -106,7 +107,7 @@ def configuration(studies: str, conf: Mapping[str, str]) -> Configuration:
         labels=labels,
         checkpoints=_checkpoints(conf.get("checkpoint", "")),
         backend=conf.get("backend") or "auto",
-        lung_weights=Path(conf["lung_weights"]) if conf.get("lung_weights") else None,
+        lung_weights=named_weights(conf["lung_weights"]) if conf.get("lung_weights") else None,
         open_studies=int(_number(conf, "open_studies", 4, low=1)),
         limit_mb=_number(conf, "limit_mb", DEFAULT_LIMIT_MB, low=1),
         allow_remote=conf.get("allow_remote", "false").lower() in ("1", "true", "yes"),

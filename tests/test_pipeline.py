@@ -31,6 +31,7 @@ def peak_of_blurred_ball(lesion, *, fwhm_mm, background=0.5, step_mm=0.5):
     return float(blurred[distance2 <= PEAK_RADIUS_MM**2].mean())
 
 
+@pytest.mark.usefixtures("own_lungs")
 def test_the_three_synthetic_lesions_are_found_where_they_are_and_nothing_else(tmp_path):
     phantom = simple_thorax(ct_matrix=256, seed=5)
     found = analyze(study.load(write_dicom(phantom, tmp_path / "phantom"))).findings
@@ -108,6 +109,7 @@ def test_a_ct_alone_is_no_study_for_lesions(tmp_path):
         analyze(study.load(dicom))
 
 
+@pytest.mark.usefixtures("own_lungs")
 def test_of_a_real_lung_cancer_the_hilar_mass_is_reported_and_no_organ():
     """ACRIN-NSCLC-FDG-PET-042 (TCIA, CC BY 3.0), read by eye: see the case's own notes on its foci."""
     loaded = study.load(case("acrin_nsclc_042"))

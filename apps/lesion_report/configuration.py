@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 from fdglung.classification.shipped import PHANTOM, model_path
 from fdglung.dicom.rules import SelectionRules
 from fdglung.errors import CheckpointError, FdglungError, LungWeightsError, ModelFileError, ParameterError
-from fdglung.lungs.weights import R231_FILE
+from fdglung.lungs.weights import OWN_NAMES, R231_FILE
 from fdglung.pipeline import Settings
 from fdglung.radiomics import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping
@@ -43,8 +43,9 @@ class LungOptions:
     Attributes
     ----------
     weights
-        Name of a file of lungmask's network in the models folder; None for lungmask's R231 where the folder holds it,
-        else for what `fdglung.lungs.segment` takes itself.
+        Name of a file of lungmask's network in the models folder, or ``sides`` or ``lobes`` for a narrow network that
+        comes along; None for lungmask's R231 where the folder holds it, else for what `fdglung.lungs.segment` takes
+        itself.
     margin_mm
         Room around the lungs' bounding box, in mm.
 
@@ -221,7 +222,8 @@ def with_models(configuration: Configuration, models: Path) -> Settings:
     if segmentation.method == "network":
         segmentation = replace(segmentation, checkpoints=_checkpoints(segmentation.checkpoints, models / LESION_MODELS))
     r231 = Path(R231_FILE).with_suffix(".onnx").name
-    weights = _model_file(
+    named = OWN_NAMES.get(configuration.lungs.weights or "")
+    weights = named or _model_file(
         configuration.lungs.weights or (r231 if (models / LUNG_MODELS / r231).is_file() else None),
         models / LUNG_MODELS,
         LungWeightsError,

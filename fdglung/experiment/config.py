@@ -13,6 +13,7 @@ from fdglung.errors import ParameterError
 from fdglung.evaluation.classification_settings import ClassificationSettings
 from fdglung.evaluation.settings import EvaluationSettings
 from fdglung.evaluation.statistics_settings import StatisticsSettings
+from fdglung.lungs.weights import OWN_NAMES
 from fdglung.radiomics.checks import as_floats, freeze, load_yaml, mapping, number, refuse_unknown, require, whole
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping as radiomics_from
@@ -246,7 +247,8 @@ def from_mapping(content: object, *, root: Path) -> ExperimentConfig:
     given["evaluation"] = _built(EvaluationPart, top.get("evaluation") or {}, "evaluation.", root)
     given["voi_percent"] = _percent(top.get("voi_percent", 40))
     given["segmentation"] = _segmentation(top.get("segmentation") or {}, given["voi_percent"], root)
-    given["lung_weights"] = _path(top.get("lung_weights"), root, "lung_weights")
+    named = OWN_NAMES.get(str(top.get("lung_weights")))
+    given["lung_weights"] = named or _path(top.get("lung_weights"), root, "lung_weights")
     given["radiomics"] = _radiomics(top.get("radiomics") or {}, root)
     given["classifiers"] = _classifiers(top.get("classifiers", {"radiomics": {}}), root)
     given["statistics"] = _statistics(top.get("statistics") or {}, root)

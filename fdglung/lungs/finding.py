@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from fdglung.errors import NoThoraxError, ParameterError
 from fdglung.hounsfield import on_hounsfield_scale
+from fdglung.lungs.agreement import agreed
 from fdglung.lungs.classical import segment_classical
 from fdglung.lungs.extension import box_with_missing_lung
 from fdglung.lungs.labels import LOBES_CLASSES, sides_of_lobes
 from fdglung.lungs.plausibility import Plausibility, check
 from fdglung.lungs.region import LungRegion
-from fdglung.lungs.weights import OWN_FILE, default_weights, missing_software, read_weights
+from fdglung.lungs.weights import (
+    OWN_FILE,
+    OWN_LOBES_FILE,
+    PUBLISHED_WIDTH,
+    LungWeights,
+    default_weights,
+    missing_software,
+    read_weights,
+)
 from fdglung.network.backends import Backend
 
 _NO_WEIGHTS = (
@@ -27,7 +37,12 @@ _NO_SOFTWARE = (
     "installed; consolidated or collapsed lung may be missing from the lung mask."
 )
 _OWN_WEIGHTS = (
-    "The lungs were segmented by fdglung's own narrow network, because lungmask's official weights are not installed."
+    "The lungs were segmented by fdglung's own narrow network, trained on synthetic CTs and three of patients, because "
+    "lungmask's official weights are not installed."
+)
+
+_OWN_LOBES = (
+    "Lungs and lobes were told by fdglung's own narrow network, which learned the lobes from synthetic CTs alone."
 )
 
 
@@ -70,7 +85,8 @@ def segment(
     Returns
     -------
     LungRegion
-        A mask by the network that cannot be lungs is replaced by the classical one, which a warning says.
+        A mask by the network that cannot be lungs is replaced by the classical one, which a warning says; that of a
+        network narrower than lungmask's own is held against the classical one (`fdglung.lungs.agreement`).
 
     Raises
     ------
@@ -92,23 +108,25 @@ def segment(
     path = weights or default_weights()
     if weights is None and path is not None and (software := missing_software(path)):
         warnings.append(_NO_SOFTWARE.format(software=software, name=path.name))
-        found = _classically(ct, tell)
+        path = None
     elif path is None:
         warnings.append(_NO_WEIGHTS)
-        found = _classically(ct, tell)
+    if path is None:
+        tell("lungs by thresholds", 0.0)
+        found = _by_thresholds(ct)
     else:
         if path == OWN_FILE and weights is None:
             warnings.append(_OWN_WEIGHTS)
-        found = _by_network(ct, path, backend, tell)
-        found = _better_one(found, ct, warnings, tell)
+        if path == OWN_LOBES_FILE:
+            warnings.append(_OWN_LOBES)
+        found = _by_weights(ct, read_weights(path), backend, warnings, tell)
     warnings += found.plausibility.warnings
     tell("lungs found", 1.0)
     box = box_with_missing_lung(found.mask, ct, margin_mm)
     return LungRegion(found.mask, box, found.method, found.weights_sha256, tuple(warnings), found.lobes)
 
 
-def _classically(ct: sitk.Image, tell: Callable[[str, float], None]) -> _Found:
-    tell("lungs by thresholds", 0.9)
+def _by_thresholds(ct: sitk.Image) -> _Found:
     mask = segment_classical(ct)
     plausibility = check(mask, ct)
     if plausibility.faults:
@@ -121,13 +139,30 @@ def _classically(ct: sitk.Image, tell: Callable[[str, float], None]) -> _Found:
     return _Found(mask, plausibility, "classical")
 
 
-def _by_network(ct: sitk.Image, path: Path, backend: Backend, tell: Callable[[str, float], None]) -> _Found:
-    # torch comes with these: seconds that only this branch shall cost.
+def _by_weights(
+    ct: sitk.Image, weights: LungWeights, backend: Backend, warnings: list[str], tell: Callable[[str, float], None]
+) -> _Found:
+    """Return the network's lungs, held against those of thresholds where it is narrow or they cannot be lungs."""
+    if weights.width >= PUBLISHED_WIDTH:
+        return _better_one(_by_network(ct, weights, backend, tell), lambda: _by_thresholds(ct), warnings)
+    with ThreadPoolExecutor(1) as beside:
+        thresholds = beside.submit(_by_thresholds, ct)
+        found = _by_network(ct, weights, backend, tell)
+        better = _better_one(found, thresholds.result, warnings)
+        if better is not found or thresholds.exception() is not None:
+            return better
+        mask, more = agreed(found.mask, thresholds.result().mask, ct)
+    warnings += more
+    lobes = found.lobes and sitk.Mask(found.lobes, mask)
+    return replace(found, mask=mask, plausibility=check(mask, ct), lobes=lobes)
+
+
+def _by_network(ct: sitk.Image, weights: LungWeights, backend: Backend, tell: Callable[[str, float], None]) -> _Found:
+    # What runs a network comes with these: seconds that only this branch shall cost.
     from fdglung.lungs.inference import open_network
     from fdglung.lungs.network import segment_by_network
 
     tell("opening lungmask's network", 0.0)
-    weights = read_weights(path)
     network = open_network(weights, backend)
     labels = segment_by_network(ct, network, progress=lambda done: tell("lungs by lungmask", 0.1 + 0.8 * done))
     lobes = None
@@ -135,16 +170,16 @@ def _by_network(ct: sitk.Image, path: Path, backend: Backend, tell: Callable[[st
         lobes = labels
         labels = sitk.GetImageFromArray(sides_of_lobes(sitk.GetArrayViewFromImage(lobes)))
         labels.CopyInformation(ct)
-    return _Found(labels, check(labels, ct), f"lungmask {path.name}", weights.sha256, lobes)
+    return _Found(labels, check(labels, ct), f"lungmask {weights.path.name}", weights.sha256, lobes)
 
 
-def _better_one(found: _Found, ct: sitk.Image, warnings: list[str], tell: Callable[[str, float], None]) -> _Found:
+def _better_one(found: _Found, by_thresholds: Callable[[], _Found], warnings: list[str]) -> _Found:
     """Return the classical mask where the network's cannot be lungs, or is not both lungs and the classical is."""
     faults = found.plausibility.faults
     if not faults and found.plausibility.whole:
         return found
     try:
-        classical = _classically(ct, tell)
+        classical = by_thresholds()
     except NoThoraxError:
         if faults:
             raise

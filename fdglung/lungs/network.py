@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import SimpleITK as sitk
@@ -110,11 +111,12 @@ def _labelled(
     wanted = list(positions)
     labels = np.empty((len(wanted), side, side), np.uint8)
     boxes: list[Box] = []
-    for start in range(0, len(wanted), BATCH):
-        some = wanted[start : start + BATCH]
-        slices, of_body = prepared(hu[some], side)
-        labels[start : start + len(some)] = network.labels(slices)
-        boxes += of_body
-        if tell is not None:
-            tell((start + len(some)) / len(wanted))
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    # The next slices are prepared while the network sees these.
+    with ThreadPoolExecutor(1) as beside:
+        for slices, of_body in beside.map(lambda batch: prepared(hu[batch], side), batches):
+            labels[len(boxes) : len(boxes) + len(slices)] = network.labels(slices)
+            boxes += of_body
+            if tell is not None:
+                tell(len(boxes) / len(wanted))
     return labels, boxes

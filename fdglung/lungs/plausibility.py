@@ -17,6 +17,7 @@ _USUAL_ML = (700.0, 12_000.0)
 _POSSIBLE_ML = (150.0, 14_000.0)
 _AIR_HU = -400.0
 _LEAST_AIR = 0.5
+_LITTLE_AIR = 0.35
 _OUTSIDE_AIR_HU = -980.0
 _SAMPLES = 500_000
 _LEAST_COMMON_HEIGHT = 0.25
@@ -73,15 +74,22 @@ def check(mask: sitk.Image, ct: sitk.Image) -> Plausibility:
         return Plausibility(("it is empty",), (), frozenset())
     low, high = _POSSIBLE_ML
     faults = [] if low <= volume_ml <= high else [f"its volume is {volume_ml:.0f} ml"]
-    faults += _faults_of_air(labels, sitk.GetArrayViewFromImage(ct))
+    sides = frozenset(side for side, count in voxels.items() if count >= SMALL_SIDE * total)
+    hu = sitk.GetArrayViewFromImage(ct)
+    air = {side: _share_of_air(labels, hu, side) for side in sides}
+    faults += _faults_of_air(labels, hu, max(air.values()))
     warnings = []
     if not faults and not _USUAL_ML[0] <= volume_ml <= _USUAL_ML[1]:
         warnings.append(f"The lung mask has {volume_ml:.0f} ml, which is not plausible for the lungs of an adult.")
-    sides = frozenset(side for side, count in voxels.items() if count >= SMALL_SIDE * total)
     for side, name in ((RIGHT, "right"), (LEFT, "left")):
         if side not in sides:
             warnings.append(
                 f"The {name} lung is missing from the lung mask or very small; lesions there may be missed."
+            )
+        elif not faults and air[side] < _LITTLE_AIR:
+            warnings.append(
+                f"Only {air[side]:.0%} of the {name} lung holds air: collapse, consolidation, effusion or tumour; its "
+                "outline is uncertain."
             )
     misplaced = len(sides) == 2 and _common_height(mask) < _LEAST_COMMON_HEIGHT
     if misplaced:
@@ -93,15 +101,22 @@ def check(mask: sitk.Image, ct: sitk.Image) -> Plausibility:
     return Plausibility(tuple(faults), tuple(warnings), sides, misplaced)
 
 
-def _faults_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic]) -> list[str]:
-    inside = np.flatnonzero(labels)
-    values = hu.reshape(-1)[inside[:: max(1, inside.size // _SAMPLES)]]
-    air = float((values < _AIR_HU).mean())
-    if air < _LEAST_AIR:
-        return [f"only {air:.0%} of it holds air"]
-    if float(np.median(values)) < _OUTSIDE_AIR_HU:
+def _share_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic], side: int) -> float:
+    return float((_sampled(labels == side, hu) < _AIR_HU).mean())
+
+
+def _faults_of_air(labels: NDArray[np.uint8], hu: NDArray[np.generic], most_air: float) -> list[str]:
+    """Return what is wrong with the air; one lung may be white, and the other then holds `most_air`."""
+    if most_air < _LEAST_AIR:
+        return [f"only {most_air:.0%} of it holds air"]
+    if float(np.median(_sampled(labels > 0, hu))) < _OUTSIDE_AIR_HU:
         return ["it holds nothing but air"]
     return []
+
+
+def _sampled(mask: NDArray[np.bool_], hu: NDArray[np.generic]) -> NDArray[np.float32]:
+    inside = np.flatnonzero(mask)
+    return hu.reshape(-1)[inside[:: max(1, inside.size // _SAMPLES)]].astype(np.float32)
 
 
 def _common_height(mask: sitk.Image) -> float:

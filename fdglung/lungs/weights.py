@@ -24,8 +24,14 @@ PUBLISHED = {
 R231_FILE = PUBLISHED["R231"]
 """Name of lungmask's R231 weights in the cache of torch.hub, where lungmask itself puts them."""
 
-OWN_FILE = Path(__file__).parent / "models" / "lungs_narrow.onnx"
-"""Where a narrow network that is taken unasked lies; ``sides.onnx`` beside it is not yet good enough to be that."""
+OWN_FILE = Path(__file__).parent / "models" / "narrow_sides.onnx"
+"""Our own narrow network for two lungs, which is taken unasked where lungmask's R231 is not there."""
+
+OWN_LOBES_FILE = OWN_FILE.with_name("narrow_lobes.onnx")
+"""Our own narrow network for five lobes, which is taken only where it is asked for."""
+
+OWN_NAMES = {"sides": OWN_FILE, "lobes": OWN_LOBES_FILE}
+"""Words that stand for the networks that come with the package."""
 
 ONNX_KEY = "fdglung lungs"
 """Metadata of an ONNX file that says the width and the classes."""
@@ -70,6 +76,11 @@ def cached_weights() -> Path | None:
     """Return lungmask's R231 weights where lungmask's own download puts them, or None."""
     path = cache_folder() / R231_FILE
     return path if path.is_file() else None
+
+
+def named_weights(given: Path | str) -> Path:
+    """Return the file of weights, or that of the package's own network where `given` is a word of `OWN_NAMES`."""
+    return OWN_NAMES.get(str(given)) or Path(given)
 
 
 def default_weights() -> Path | None:

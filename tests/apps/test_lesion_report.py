@@ -20,6 +20,7 @@ from fdglung import cli
 from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax, write_dicom
 
+pytestmark = pytest.mark.usefixtures("module_with_own_lungs")
 OBJECTS = ("lesions.seg.dcm", "measurements.sr.dcm", "report.dcm")
 
 
@@ -70,6 +71,7 @@ def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_p
     assert (status["status"], status["exit_code"], set(status["files"])) == ("done", 0, names_cli)
 
 
+@pytest.mark.slow
 def test_command_and_application_find_the_same_lesions_by_the_network_that_ships(study, tmp_path):
     (tmp_path / "models" / "lesions").mkdir(parents=True)
     shutil.copyfile(ROOT / "bundle" / "models" / "model.onnx", tmp_path / "models" / "lesions" / "model.onnx")
@@ -126,6 +128,7 @@ def test_an_input_that_is_not_there_is_refused(tmp_path):
     assert "HOLOSCAN_INPUT_PATH" in run_app(tmp_path / "nowhere", tmp_path / "out").stderr
 
 
+@pytest.mark.slow
 def test_radiomics_are_written_beside_the_report_where_they_are_asked_for(study, tmp_path):
     (tmp_path / "app.yaml").write_text(
         "radiomics: {enabled: true, settings: {families: [stat], modalities: {PET: {filters: null}}}}\n"

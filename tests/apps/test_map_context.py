@@ -27,7 +27,7 @@ from fdglung.study import load
 from tests.cases import ROOT
 from tests.classification.study_model import SETTINGS, write_model, write_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_with_own_lungs"), pytest.mark.timeout(3600)]
 
 TOOLS = ROOT / "build" / "map-tools"
 
@@ -129,6 +129,7 @@ def test_the_image_finds_the_lesions_of_the_command(by_image, study, tmp_path):
         "status.json"
     }
     assert json.loads((by_image / "status.json").read_text())["status"] == "done"
+    assert "lungmask narrow_sides.onnx" in (by_image / "findings.json").read_text()
 
 
 def test_the_image_finds_lesions_by_the_network_that_it_carries(context, python, study, tmp_path):

@@ -241,6 +241,7 @@ def namespaces():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_lungs")
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not (PLUGIN.exists() and shutil.which("Orthanc")), reason="orthanc and orthanc-python are missing")
 @pytest.mark.skipif(not namespaces(), reason="this machine allows no namespaces, in which Orthanc is alone")

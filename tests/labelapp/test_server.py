@@ -24,7 +24,7 @@ from fdglung.segmentation_files import segment_files
 from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax, write_dicom
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_with_own_lungs"), pytest.mark.timeout(1800)]
 pytest.importorskip("monailabel")
 
 PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8"}

@@ -150,7 +150,8 @@ def test_an_onnx_file_has_the_labels_of_its_weights_without_torch_and_lungmask(
 ):
     labels = (1, 2) if classes == 3 else (4, 1)
     path = save(window_state(classes, labels=labels), tmp_path / "narrow.pth")
-    expected = segment(lungs_ct[0], weights=path, backend="torch")
+    ct = lungs_ct[0][:, :, ::3]
+    expected = segment(ct, weights=path, backend="torch")
     onnx = tmp_path / "narrow.onnx"
     assert main(["weights", "onnx", str(path), str(onnx), "--json"]) == 0
     read = read_weights(onnx)
@@ -160,7 +161,7 @@ def test_an_onnx_file_has_the_labels_of_its_weights_without_torch_and_lungmask(
     for missing in ("torch", "lungmask"):
         monkeypatch.setitem(__import__("sys").modules, missing, None)
     for backend in ("auto", "onnxruntime", "openvino"):
-        region = segment(lungs_ct[0], weights=onnx, backend=backend)
+        region = segment(ct, weights=onnx, backend=backend)
         assert region.method == "lungmask narrow.onnx"
         assert (sitk.GetArrayFromImage(region.mask) == sitk.GetArrayFromImage(expected.mask)).all()
         assert (region.lobes is None) == (classes == 3)

@@ -37,6 +37,14 @@ def test_soft_tissue_cannot_be_lung():
     assert "0% of it holds air" in fault
 
 
+def test_one_white_lung_is_said_and_both_are_refused():
+    ct, drawn = thorax(lungs=("right",))
+    found = check(mask_of(ct, drawn["right"], drawn["left"]), ct)
+    (warning,) = found.warnings
+    assert found.faults == ()
+    assert "Only 0% of the left lung holds air" in warning
+
+
 def test_the_air_around_the_body_cannot_be_lung():
     ct, _ = thorax()
     _, _, y, x = grid()

@@ -38,7 +38,10 @@ class Weights:
         if not self.carried:
             notes.append("No ONNX network was found, so the package finds lesions by thresholds only.")
         if R231_FILE not in {path.name for path in self.lungs}:
-            notes.append("lungmask's R231 is not in its cache, so the package lacks it: `fdglung weights fetch R231`.")
+            notes.append(
+                "lungmask's R231 is not in its cache, so the package finds lungs by fdglung's narrow network: `fdglung "
+                "weights fetch R231` brings it."
+            )
         return tuple(notes)
 
 

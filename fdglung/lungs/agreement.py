@@ -1,0 +1,84 @@
+"""A narrow network's lungs held against those of thresholds: aerated lung that it left out, and gas that it took."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask = NDArray[np.bool_]
+
+_COARSE_MM = 3.0
+_THIN_VOXELS, _THIN_GAS_VOXELS = 2, 1
+_MOST_LEFT_OUT = 0.02
+_AIR_HU = -500.0
+_GAS_HU = -950.0
+
+
+def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) -> tuple[sitk.Image, tuple[str, ...]]:
+    """Return a network's lung mask, mended where thresholds are the surer of the two.
+
+    What holds no air is the network's alone to tell. Of what holds air, thresholds tell lung from gas well: where the
+    network left out more than 2 % of their lungs, in pieces thicker than 12 mm that are no pure gas (median above
+    -950 HU), these are added; and pieces of pure gas thicker than 6 mm that it took and they did not are taken away.
+
+    Parameters
+    ----------
+    by_network, by_thresholds
+        1 right lung, 2 left lung, on the grid of `ct`.
+    ct
+        Hounsfield units.
+
+    Returns
+    -------
+    tuple
+        The mask, uint8 on the same grid, and what a physician must know of it, in full sentences.
+
+    """
+    network, thresholds = sitk.GetArrayFromImage(by_network), sitk.GetArrayViewFromImage(by_thresholds)
+    hu = sitk.GetArrayViewFromImage(ct)
+    stride = tuple(max(1, round(_COARSE_MM / step)) for step in ct.GetSpacing()[::-1])
+    coarse = tuple(slice(None, None, step) for step in stride)
+    small = hu[coarse]
+    warnings = []
+    missed = (thresholds[coarse] > 0) & (network[coarse] == 0)
+    lung, _ = _pieces(missed, small, _THIN_VOXELS)
+    if lung.sum() > _MOST_LEFT_OUT * np.count_nonzero(thresholds[coarse]):
+        added = _around(ndimage.binary_propagation(lung, mask=missed), stride, hu.shape)
+        added &= (thresholds > 0) & (network == 0)
+        network[added] = thresholds[added]
+        volume_ml = np.count_nonzero(added) * float(np.prod(ct.GetSpacing())) / 1000
+        warnings.append(
+            f"The network for the lungs left out {volume_ml:.0f} ml that hold air and are lung by thresholds; they "
+            "were added, and the outline of the lungs is less certain than usual."
+        )
+    taken = (network[coarse] > 0) & (thresholds[coarse] == 0) & (small < _AIR_HU)
+    _, gas = _pieces(taken, small, _THIN_GAS_VOXELS)
+    if gas.any():
+        pure = ndimage.binary_propagation(gas, np.ones((3, 3, 3)), mask=taken & (small < _GAS_HU))
+        network[_around(pure, stride, hu.shape) & (network > 0) & (thresholds == 0) & (hu < _AIR_HU)] = 0
+    mended = sitk.GetImageFromArray(network)
+    mended.CopyInformation(by_network)
+    return mended, tuple(warnings)
+
+
+def _pieces(mask: Mask, hu: NDArray[np.generic], thin_voxels: int) -> tuple[Mask, Mask]:
+    """Return the pieces of a mask that are thick, those whose median is lung's apart from those of pure gas."""
+    pieces, count = ndimage.label(ndimage.binary_opening(mask, iterations=thin_voxels))
+    inside = pieces > 0
+    gas = np.zeros(count + 1, bool)
+    if count:
+        gas[1:] = np.asarray(ndimage.median(hu[inside], pieces[inside], np.arange(1, count + 1))) < _GAS_HU
+    return inside & ~gas[pieces], inside & gas[pieces]
+
+
+def _around(mask: Mask, stride: tuple[int, ...], shape: tuple[int, ...]) -> Mask:
+    """Return a coarse mask and what lies within two voxels of it, on the fine grid."""
+    fine = ndimage.binary_dilation(mask, iterations=_THIN_VOXELS)
+    for axis, step in enumerate(stride):
+        fine = fine.repeat(step, axis)
+    return np.asarray(fine[tuple(slice(length) for length in shape)])
+
+
+__all__ = ["agreed"]

@@ -1,0 +1,88 @@
+"""A narrow network's mask held against that of thresholds, on a thorax whose lungs are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from fdglung.lungs import LEFT, RIGHT, segment
+from fdglung.lungs.agreement import agreed
+from fdglung.lungs.weights import OWN_NAMES
+from tests.ellipsoids import ellipsoid, grid, thorax
+
+VOXEL_ML = 2.0 * 2.0 * 3.0 / 1000
+
+
+def labelled(ct, right, left):
+    labels = np.zeros(ct.GetSize()[::-1], np.uint8)
+    labels[right], labels[left] = RIGHT, LEFT
+    mask = sitk.GetImageFromArray(labels)
+    mask.CopyInformation(ct)
+    return mask
+
+
+def mended(ct, network, thresholds):
+    mask, warnings = agreed(network, thresholds, ct)
+    return sitk.GetArrayFromImage(mask), warnings
+
+
+def test_masks_that_agree_are_left_as_they_are():
+    """But for a rim of one voxel, which each draws its own way."""
+    ct, drawn = thorax()
+    _, z, y, x = grid()
+    smaller = {
+        side: drawn[side] & ellipsoid(z, y, x, (sign * 78, 0, 0), (60, 83, 117))
+        for side, sign in (("right", -1), ("left", 1))
+    }
+    network = labelled(ct, smaller["right"], smaller["left"])
+    found, warnings = mended(ct, network, labelled(ct, drawn["right"], drawn["left"]))
+    assert (found == sitk.GetArrayFromImage(network)).all()
+    assert warnings == ()
+
+
+@pytest.mark.parametrize("orientation", ["LPS", "RAS"])
+def test_aerated_lung_that_the_network_left_out_is_added_on_its_side_and_told_in_millilitres(orientation):
+    ct, drawn = thorax()
+    upper = drawn["left"] & (grid()[1] > 30)
+    images = [ct, labelled(ct, drawn["right"], drawn["left"] & ~upper), labelled(ct, drawn["right"], drawn["left"])]
+    ct, network, thresholds = (sitk.DICOMOrient(image, orientation) for image in images)
+    found, (warning,) = mended(ct, network, thresholds)
+    assert (found == sitk.GetArrayFromImage(thresholds)).all()
+    assert f"left out {upper.sum() * VOXEL_ML:.0f} ml" in warning
+
+
+def test_lung_without_air_is_for_the_network_to_tell():
+    """A white half of the left lung, which thresholds miss."""
+    ct, drawn = thorax()
+    lower = drawn["left"] & (grid()[1] < 0)
+    hu = sitk.GetArrayFromImage(ct)
+    hu[lower] = 35
+    white = sitk.GetImageFromArray(hu)
+    white.CopyInformation(ct)
+    network = labelled(ct, drawn["right"], drawn["left"])
+    found, warnings = mended(white, network, labelled(ct, drawn["right"], drawn["left"] & ~lower))
+    assert (found == sitk.GetArrayFromImage(network)).all()
+    assert warnings == ()
+
+
+def test_gas_of_the_bowel_is_taken_away_and_dark_lung_is_not():
+    """The gas is pure (-990 HU); the other piece that thresholds lack has the lung's own -850 HU."""
+    ct, drawn = thorax(bowel_gas=True)
+    gas = sitk.GetArrayFromImage(ct) == -990
+    upper = drawn["right"] & (grid()[1] > 60)
+    network = labelled(ct, drawn["right"], drawn["left"] | gas)
+    found, warnings = mended(ct, network, labelled(ct, drawn["right"] & ~upper, drawn["left"]))
+    assert gas.sum() * VOXEL_ML > 100
+    assert not found[gas].any()
+    assert (found[upper] == RIGHT).all()
+    assert warnings == ()
+
+
+def test_a_body_unlike_all_that_the_network_has_seen_has_its_lungs_and_a_warning():
+    ct, drawn = thorax(bowel_gas=True)
+    region = segment(ct, weights=OWN_NAMES["sides"])
+    found = sitk.GetArrayFromImage(region.mask)
+    for side, label in (("right", RIGHT), ("left", LEFT)):
+        assert 2 * (drawn[side] & (found == label)).sum() / (drawn[side].sum() + (found == label).sum()) > 0.97
+    assert any("left out" in warning for warning in region.warnings)
