@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from fdglung.lungs.labels import LEFT, RIGHT
+
 SPACING = (2.0, 2.0, 3.0)
 SHAPE = (100, 160, 190)
 
@@ -46,6 +48,15 @@ def thorax(*, trachea=True, lungs=("right", "left"), bowel_gas=False, table=True
     image.SetSpacing(SPACING)
     image.SetOrigin(origin)
     return image, drawn
+
+
+def mask_of(ct, right, left):
+    """Return a lung mask on the grid of a CT: 1 right, 2 left."""
+    labels = np.zeros(ct.GetSize()[::-1], np.uint8)
+    labels[right], labels[left] = RIGHT, LEFT
+    mask = sitk.GetImageFromArray(labels)
+    mask.CopyInformation(ct)
+    return mask
 
 
 def pet_of(spheres, *, spacing=(4.0, 4.0, 4.0), background=0.4, soft_tissue=0.8, liver=None, fwhm_mm=0.0):

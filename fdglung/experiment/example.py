@@ -39,7 +39,7 @@ segmentation:                   # as `fdglung analyze`
   reference_factor: 1.5
   saddle_fraction: 0.7
   overlap: 0.5
-lung_weights: null              # of lungmask's network
+lung_weights: null              # of lungmask's network; sides, lobes: a narrow one
 
 voi_percent: 40                 # a lesion's VOI: voxels of its outline from this percentage of its SUVmax on
 

@@ -20,8 +20,9 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
     """Return a network's lung mask, mended where thresholds are the surer of the two.
 
     What holds no air is the network's alone to tell. Of what holds air, thresholds tell lung from gas well: where the
-    network left out more than 2 % of their lungs, in pieces thicker than 12 mm that are no pure gas (median above
-    -950 HU), these are added; and pieces of pure gas thicker than 6 mm that it took and they did not are taken away.
+    network left out more than 2 % of their lungs, in pieces thicker than about 12 mm that are no pure gas (median above
+    -950 HU), these are added; and pieces of pure gas thicker than about 6 mm that it took and they did not are taken
+    away.
 
     Parameters
     ----------

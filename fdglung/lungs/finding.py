@@ -37,13 +37,13 @@ _NO_SOFTWARE = (
     "installed; consolidated or collapsed lung may be missing from the lung mask."
 )
 _OWN_WEIGHTS = (
-    "The lungs were segmented by fdglung's own narrow network, trained on synthetic CTs and three of patients, because "
-    "lungmask's official weights are not installed."
+    "The lungs were segmented by fdglung's own narrow network, trained on synthetic CTs and three of patients{reason}."
 )
-
+_UNASKED = ", because lungmask's official weights are not installed"
 _OWN_LOBES = (
     "Lungs and lobes were told by fdglung's own narrow network, which learned the lobes from synthetic CTs alone."
 )
+_UNCONFIRMED = "Thresholds found no lungs in the CT, so that nothing confirms those of the narrow network."
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def segment(
         tell("lungs by thresholds", 0.0)
         found = _by_thresholds(ct)
     else:
-        if path == OWN_FILE and weights is None:
-            warnings.append(_OWN_WEIGHTS)
+        if path == OWN_FILE:
+            warnings.append(_OWN_WEIGHTS.format(reason=_UNASKED if weights is None else ""))
         if path == OWN_LOBES_FILE:
             warnings.append(_OWN_LOBES)
         found = _by_weights(ct, read_weights(path), backend, warnings, tell)
@@ -149,11 +149,15 @@ def _by_weights(
         thresholds = beside.submit(_by_thresholds, ct)
         found = _by_network(ct, weights, backend, tell)
         better = _better_one(found, thresholds.result, warnings)
-        if better is not found or thresholds.exception() is not None:
+        if better is not found:
             return better
-        mask, more = agreed(found.mask, thresholds.result().mask, ct)
+        try:
+            mask, more = agreed(found.mask, thresholds.result().mask, ct)
+        except NoThoraxError:
+            warnings.append(_UNCONFIRMED)
+            return found
     warnings += more
-    lobes = found.lobes and sitk.Mask(found.lobes, mask)
+    lobes = None if found.lobes is None else sitk.Mask(found.lobes, mask)
     return replace(found, mask=mask, plausibility=check(mask, ct), lobes=lobes)
 
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from fdglung.errors import NoThoraxError
 from fdglung.lungs import LEFT, RIGHT, segment
 from fdglung.lungs.agreement import agreed
 from fdglung.lungs.weights import OWN_NAMES
-from tests.ellipsoids import ellipsoid, grid, thorax
+from tests.ellipsoids import ellipsoid, grid, mask_of, thorax
+from tests.lungs.chests import chest
 
 VOXEL_ML = 2.0 * 2.0 * 3.0 / 1000
-
-
-def labelled(ct, right, left):
-    labels = np.zeros(ct.GetSize()[::-1], np.uint8)
-    labels[right], labels[left] = RIGHT, LEFT
-    mask = sitk.GetImageFromArray(labels)
-    mask.CopyInformation(ct)
-    return mask
 
 
 def mended(ct, network, thresholds):
@@ -35,8 +28,8 @@ def test_masks_that_agree_are_left_as_they_are():
         side: drawn[side] & ellipsoid(z, y, x, (sign * 78, 0, 0), (60, 83, 117))
         for side, sign in (("right", -1), ("left", 1))
     }
-    network = labelled(ct, smaller["right"], smaller["left"])
-    found, warnings = mended(ct, network, labelled(ct, drawn["right"], drawn["left"]))
+    network = mask_of(ct, smaller["right"], smaller["left"])
+    found, warnings = mended(ct, network, mask_of(ct, drawn["right"], drawn["left"]))
     assert (found == sitk.GetArrayFromImage(network)).all()
     assert warnings == ()
 
@@ -45,7 +38,7 @@ def test_masks_that_agree_are_left_as_they_are():
 def test_aerated_lung_that_the_network_left_out_is_added_on_its_side_and_told_in_millilitres(orientation):
     ct, drawn = thorax()
     upper = drawn["left"] & (grid()[1] > 30)
-    images = [ct, labelled(ct, drawn["right"], drawn["left"] & ~upper), labelled(ct, drawn["right"], drawn["left"])]
+    images = [ct, mask_of(ct, drawn["right"], drawn["left"] & ~upper), mask_of(ct, drawn["right"], drawn["left"])]
     ct, network, thresholds = (sitk.DICOMOrient(image, orientation) for image in images)
     found, (warning,) = mended(ct, network, thresholds)
     assert (found == sitk.GetArrayFromImage(thresholds)).all()
@@ -60,8 +53,8 @@ def test_lung_without_air_is_for_the_network_to_tell():
     hu[lower] = 35
     white = sitk.GetImageFromArray(hu)
     white.CopyInformation(ct)
-    network = labelled(ct, drawn["right"], drawn["left"])
-    found, warnings = mended(white, network, labelled(ct, drawn["right"], drawn["left"] & ~lower))
+    network = mask_of(ct, drawn["right"], drawn["left"])
+    found, warnings = mended(white, network, mask_of(ct, drawn["right"], drawn["left"] & ~lower))
     assert (found == sitk.GetArrayFromImage(network)).all()
     assert warnings == ()
 
@@ -71,8 +64,8 @@ def test_gas_of_the_bowel_is_taken_away_and_dark_lung_is_not():
     ct, drawn = thorax(bowel_gas=True)
     gas = sitk.GetArrayFromImage(ct) == -990
     upper = drawn["right"] & (grid()[1] > 60)
-    network = labelled(ct, drawn["right"], drawn["left"] | gas)
-    found, warnings = mended(ct, network, labelled(ct, drawn["right"] & ~upper, drawn["left"]))
+    network = mask_of(ct, drawn["right"], drawn["left"] | gas)
+    found, warnings = mended(ct, network, mask_of(ct, drawn["right"] & ~upper, drawn["left"]))
     assert gas.sum() * VOXEL_ML > 100
     assert not found[gas].any()
     assert (found[upper] == RIGHT).all()
@@ -86,3 +79,22 @@ def test_a_body_unlike_all_that_the_network_has_seen_has_its_lungs_and_a_warning
     for side, label in (("right", RIGHT), ("left", LEFT)):
         assert 2 * (drawn[side] & (found == label)).sum() / (drawn[side].sum() + (found == label).sum()) > 0.97
     assert any("left out" in warning for warning in region.warnings)
+
+
+def test_lungs_that_thresholds_do_not_find_are_told_to_be_unconfirmed(monkeypatch):
+    def nothing(ct):
+        raise NoThoraxError("no lungs", series="CT", remedy="none")
+
+    monkeypatch.setattr("fdglung.lungs.finding.segment_classical", nothing)
+    region = segment(chest().ct, weights=OWN_NAMES["sides"])
+    assert any("nothing confirms" in warning for warning in region.warnings)
+    assert any("trained on synthetic CTs and three of patients." in warning for warning in region.warnings)
+
+
+def test_a_fault_of_the_thresholds_is_not_taken_for_a_ct_without_lungs(monkeypatch):
+    def broken(ct):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("fdglung.lungs.finding.segment_classical", broken)
+    with pytest.raises(ZeroDivisionError):
+        segment(chest().ct, weights=OWN_NAMES["sides"])

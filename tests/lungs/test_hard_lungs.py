@@ -280,7 +280,7 @@ def test_values_stored_from_0_are_corrected_and_that_is_said():
     assert warned(region, "1024 was subtracted")
 
 
-def test_gas_in_the_bowel_under_the_diaphragm_is_no_lung():
+def test_gas_in_the_bowel_under_the_diaphragm_is_no_lung(method):
     """A third of a litre of gas in a loop 8 mm, two voxels, under the left dome."""
     right, left = truth(chest())
     hu = sitk.GetArrayFromImage(chest().ct)
@@ -294,7 +294,8 @@ def test_gas_in_the_bowel_under_the_diaphragm_is_no_lung():
     region = segment(like(chest().ct, hu))
     assert gas.sum() * GRID_MM**3 / 1000 > 300
     assert_found(region, chest(), right, left)
-    assert (sitk.GetArrayFromImage(region.mask)[gas] > 0).mean() < 1e-3
+    taken = (sitk.GetArrayFromImage(region.mask)[gas] > 0).mean()
+    assert taken < 1e-3 if method == "network" else taken == 0
 
 
 @pytest.mark.parametrize(("side", "index"), [(RIGHT, 0), (LEFT, 1)])
