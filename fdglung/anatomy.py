@@ -39,6 +39,8 @@ class Thorax:
     heart_zone
         Thick soft tissue in front of the spine, between and below the hila, where myocardium lies, and the lung around
         it that the heart may reach by motion.
+    below_lungs
+        What lies under the lungs: lower than the lowest lung voxel of its column or, where its column has none, of all.
     spacing_mm
         Along z, y and x.
 
@@ -49,7 +51,20 @@ class Thorax:
     lungs: NDArray[np.uint8]
     lung_distance_mm: NDArray[np.float64]
     heart_zone: Mask
+    below_lungs: Mask
     spacing_mm: tuple[float, float, float]
+
+    def cropped(self, box: tuple[slice, ...]) -> Thorax:
+        """Return what lies in slices (z, y, x), as views."""
+        return Thorax(
+            suv=self.suv[box],
+            hu=self.hu[box],
+            lungs=self.lungs[box],
+            lung_distance_mm=self.lung_distance_mm[box],
+            heart_zone=self.heart_zone[box],
+            below_lungs=self.below_lungs[box],
+            spacing_mm=self.spacing_mm,
+        )
 
 
 def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
@@ -69,6 +84,7 @@ def thorax_on(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> Thorax:
         lungs=labels,
         lung_distance_mm=distance,
         heart_zone=_heart_zone(labels, hu, spacing),
+        below_lungs=_below(labels > 0),
         spacing_mm=(spacing[0], spacing[1], spacing[2]),
     )
 
@@ -114,15 +130,8 @@ def bone_share(thorax: Thorax, voi: Mask) -> float:
 
 
 def is_below_diaphragm(thorax: Thorax, voi: Mask) -> bool:
-    """Tell whether most of `voi` (z, y, x) lies under the lungs: lung above it in its columns and none below."""
-    lung = thorax.lungs > 0
-    covered = lung.any(axis=0)
-    if not covered.any():
-        return False
-    base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
-    floor = np.where(covered, np.argmax(lung, axis=0), base)
-    z, y, x = np.nonzero(voi)
-    return bool((z < floor[y, x]).mean() > 0.5)
+    """Tell whether most of `voi` (z, y, x) lies under the lungs."""
+    return bool(thorax.below_lungs[voi].mean() > 0.5)
 
 
 def _as_fine_as(ct: sitk.Image, pet: sitk.Image) -> sitk.Image:
@@ -131,6 +140,15 @@ def _as_fine_as(ct: sitk.Image, pet: sitk.Image) -> sitk.Image:
         max(1, int(coarse / fine + 0.25)) for coarse, fine in zip(pet.GetSpacing(), ct.GetSpacing(), strict=True)
     ]
     return sitk.BinShrink(sitk.Cast(ct, sitk.sitkFloat32), factors) if max(factors) > 1 else ct
+
+
+def _below(lung: Mask) -> Mask:
+    covered = lung.any(axis=0)
+    if not covered.any():
+        return np.zeros_like(lung)
+    base = int(np.flatnonzero(lung.any(axis=(1, 2)))[0])
+    floor = np.where(covered, np.argmax(lung, axis=0), base)
+    return np.arange(len(lung))[:, None, None] < floor
 
 
 def _heart_zone(labels: NDArray[np.uint8], hu: NDArray[np.float32], spacing: tuple[float, ...]) -> Mask:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from fdglung.anatomy import Mask, Thorax, bone_share, is_below_diaphragm, lies_in_fat, lung_contact
 from fdglung.lungs import LungRegion
 from fdglung.segmentation import IN_FAT, ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
-from fdglung.suv_peak import suv_peak
+from fdglung.suv_peak import PEAK_RADIUS_MM, suv_peak
 from fdglung.uptake_map import UptakeMap, UptakeRegion, uptake_map
 
 _LUNG_CONTACT = 0.25
@@ -74,25 +74,35 @@ def _no_lesion_because(
         return "too small"
     if thorax is None:
         return None
-    whole = np.zeros(thorax.suv.shape, bool)
-    whole[candidate.box] = candidate.voi
-    contact = lung_contact(thorax, whole)
+    in_heart_zone = bool(thorax.heart_zone[candidate.peak])
+    nearby, around = _with_room(candidate.box, thorax)
+    voi = np.pad(candidate.voi, around)
+    contact = lung_contact(nearby, voi)
     if candidate.seed_region.sum() > candidate.voi.sum():
         # The 40 % contour of a hot tumour may lie deep inside it: the seed region reaches its border.
-        seeded = np.zeros_like(whole)
-        seeded[candidate.box] = candidate.seed_region
-        contact = max(contact, lung_contact(thorax, seeded))
-    if contact < _HEART_CONTACT and thorax.heart_zone[whole].mean() > 0.5 and thorax.heart_zone[candidate.peak]:
+        contact = max(contact, lung_contact(nearby, np.pad(candidate.seed_region, around)))
+    if contact < _HEART_CONTACT and in_heart_zone and nearby.heart_zone[voi].mean() > 0.5:
         return "heart or mediastinum"
-    if contact < _BONE_CONTACT and bone_share(thorax, whole) > _BONE_SHARE:
+    if contact < _BONE_CONTACT and bone_share(nearby, voi) > _BONE_SHARE:
         return "bone"
-    if lies_in_fat(thorax.hu, thorax.suv, whole):
+    if lies_in_fat(nearby.hu, nearby.suv, voi):
         return IN_FAT
     if contact < _LUNG_CONTACT:
-        return "below the diaphragm" if is_below_diaphragm(thorax, whole) else "no contact with lung"
-    if contact < _INSIDE_CONTACT and suv_peak(thorax.suv, whole, thorax.spacing_mm)[0] < seed_suv:
+        return "below the diaphragm" if is_below_diaphragm(nearby, voi) else "no contact with lung"
+    if contact < _INSIDE_CONTACT and suv_peak(nearby.suv, voi, nearby.spacing_mm)[0] < seed_suv:
         return "single voxels at the lung's border"
     return None
+
+
+def _with_room(box: tuple[slice, ...], thorax: Thorax) -> tuple[Thorax, list[tuple[int, int]]]:
+    """Return the thorax in and around slices (z, y, x), as far as reasons look, and the voxels added to each end."""
+    room = [int(np.ceil(PEAK_RADIUS_MM / step)) + 2 for step in thorax.spacing_mm]
+    wide = tuple(
+        slice(max(0, side.start - more), min(length, side.stop + more))
+        for side, more, length in zip(box, room, thorax.suv.shape, strict=True)
+    )
+    around = [(side.start - grown.start, grown.stop - side.stop) for side, grown in zip(box, wide, strict=True)]
+    return thorax.cropped(wide), around
 
 
 def _label_image(

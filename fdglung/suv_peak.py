@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
+from scipy import fft
 
 PEAK_RADIUS_MM = float((3 * 1000 / (4 * np.pi)) ** (1 / 3))
 """Radius of a sphere of 1 cm3: 6.2035 mm."""
@@ -48,14 +48,18 @@ def suv_peak(
     stop = np.minimum(indices.max(axis=0) + np.array(margin) + 1, suv.shape)
     box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
     values, inside = suv[box].astype(np.float64), mask[box]
-    present = np.ones_like(values)
+    both = np.stack((values, np.ones_like(values)))
+    kernels = [(offset, _sphere_weights(spacing_mm, offset)) for offset in itertools.product((0.0, 0.5), repeat=3)]
+    reach = kernels[0][1].shape
+    # With room for the sphere at each side: what leaves the image on one side must not come in on the other.
+    room = [fft.next_fast_len(n + k - 1, real=True) for n, k in zip(values.shape, reach, strict=True)]
+    spectra = fft.rfftn(both, room, axes=(1, 2, 3))
+    valid = tuple(slice(k // 2, k // 2 + n) for n, k in zip(values.shape, reach, strict=True))
     best, centre = -np.inf, (0.0, 0.0, 0.0)
-    for offset in itertools.product((0.0, 0.5), repeat=3):
-        kernel = _sphere_weights(spacing_mm, offset)
-        # Correlation: the kernel is flipped, because the half-voxel offsets make it asymmetric.
-        flipped = kernel[::-1, ::-1, ::-1]
-        total = signal.convolve(values, flipped, mode="same", method="auto")
-        weight = signal.convolve(present, flipped, mode="same", method="auto")
+    for offset, kernel in kernels:
+        # Flipped, for the half-voxel offsets make it asymmetric.
+        sphere = fft.rfftn(kernel[::-1, ::-1, ::-1], room)
+        total, weight = fft.irfftn(spectra * sphere, room, axes=(1, 2, 3))[(slice(None), *valid)]
         means = np.where(inside, total / np.maximum(weight, 1e-12), -np.inf)
         index = np.unravel_index(int(means.argmax()), means.shape)
         if means[index] > best + 1e-9:

@@ -13,6 +13,7 @@ from scipy import ndimage
 from fdglung.anatomy import Mask, Thorax, thorax_on
 from fdglung.basins import basins_of_maxima
 from fdglung.lungs import Corner, LungRegion
+from fdglung.lungs.classical import box_around
 from fdglung.reference_uptake import blood_pool_suv_mean, liver_suv_mean
 from fdglung.segmentation import SegmentationSettings
 
@@ -250,8 +251,12 @@ def _bounded_voi(
     voi = connected(own & (values >= settings.voi_fraction * suv_max), peak)
     if beyond_lung is None or settings.voi_fraction * suv_max >= seed_suv:
         return voi, settings.voi_fraction, ()
-    far = beyond_lung & (ndimage.distance_transform_edt(~core, sampling=spacing) > _LEAK_BEYOND_CORE_MM)
-    if (voi & far).sum() <= _LEAK_SHARE * voi.sum():
+    far = voi & beyond_lung
+    if far.sum() > _LEAK_SHARE * voi.sum():
+        # The core is warmer than the contour and lies in it.
+        box = box_around(voi, margin=0)
+        far[box] &= ndimage.distance_transform_edt(~core[box], sampling=spacing) > _LEAK_BEYOND_CORE_MM
+    if far.sum() <= _LEAK_SHARE * voi.sum():
         return voi, settings.voi_fraction, ()
     top = min(1.0, seed_suv / suv_max)
     for fraction in np.linspace(settings.voi_fraction, top, 13)[1:]:

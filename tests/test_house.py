@@ -8,7 +8,7 @@ from tests.cases import ROOT
 
 LEVELS = [
     {"errors", "files", "image_files"},
-    {"leaks"},
+    {"leaks", "settings_checks"},
     {"dicom"},
     {"hounsfield"},
     {"study"},

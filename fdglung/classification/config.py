@@ -18,7 +18,7 @@ from fdglung.classification.config_parts import (
     UndeterminedSettings,
     ValidationSettings,
 )
-from fdglung.radiomics.checks import (
+from fdglung.settings_checks import (
     as_floats,
     built,
     document,

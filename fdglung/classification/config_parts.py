@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fdglung.radiomics.checks import as_floats, freeze, mapping, number, one_of, require, whole
+from fdglung.settings_checks import as_floats, freeze, mapping, number, one_of, require, whole
 
 SELECTIONS = ("mrmr", "lasso", "mrmr_lasso")
 MODELS = ("logistic_regression", "svm", "random_forest", "gradient_boosting")

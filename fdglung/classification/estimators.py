@@ -9,7 +9,7 @@ from typing import Any
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.config_parts import SelectionSettings
 from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import refuse_unknown
+from fdglung.settings_checks import refuse_unknown
 
 DEFAULT_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "logistic_regression": {"max_iter": 5000},

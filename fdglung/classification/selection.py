@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # type: ign
 
 from fdglung.classification.lasso_path import lasso_path
 from fdglung.errors import InputError
-from fdglung.radiomics.checks import number, one_of, require, whole
+from fdglung.settings_checks import number, one_of, require, whole
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state  # type: ignore[import-untyped]
 from sklearn.utils.validation import check_consistent_length  # type: ignore[import-untyped]
 
 from fdglung.classification.selection import LimitedSelector, MrmrSelector, most_features
-from fdglung.radiomics.checks import number, require, whole
+from fdglung.settings_checks import number, require, whole
 
 
 class StabilitySelector(LimitedSelector):

@@ -20,8 +20,8 @@ from fdglung.classification.likeness import share_as_far, unlikeness, usual_dist
 from fdglung.classification.models import ClassifierModel, compact
 from fdglung.classification.nested import Fitted, fit
 from fdglung.classification.tables import Lesions
-from fdglung.radiomics.checks import require, whole
 from fdglung.radiomics.naming import versions as radiomics_versions
+from fdglung.settings_checks import require, whole
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -14,10 +14,10 @@ from fdglung.evaluation.classification_settings import ClassificationSettings
 from fdglung.evaluation.settings import EvaluationSettings
 from fdglung.evaluation.statistics_settings import StatisticsSettings
 from fdglung.lungs.weights import OWN_NAMES
-from fdglung.radiomics.checks import as_floats, freeze, load_yaml, mapping, number, refuse_unknown, require, whole
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping as radiomics_from
 from fdglung.segmentation import SegmentationSettings
+from fdglung.settings_checks import as_floats, freeze, load_yaml, mapping, number, refuse_unknown, require, whole
 
 FORMAT = "fdglung study"
 """Names the YAML document, so that a foreign one is refused."""

@@ -46,15 +46,9 @@ def segment_classical(ct: sitk.Image) -> sitk.Image:
     hu = sitk.GetArrayFromImage(coarse)
     spacing = np.array(coarse.GetSpacing()[::-1])
     body = _body(hu, spacing)
-    air = body & (hu < _LUNG_HU)
-    air &= ~_airways(air, hu, spacing)
-    air &= ~_bowel_gas(air, hu, spacing)
-    parts = _lung_like_parts(air, hu, body, spacing)
-    sides = _right_and_left(parts, body, spacing)
     labels = np.zeros(hu.shape, np.uint8)
-    for side, mask in sides.items():
-        box = box_around(mask, margin=4)
-        labels[box][_smooth(mask[box], spacing) & body[box] & (labels[box] == 0)] = side
+    inner = (slice(None), *box_around(body, margin=8)[1:]) if body.any() else (slice(None),)
+    labels[inner] = _lungs_of_body(hu[inner], body[inner], spacing)
     return _on_grid_of(ct, coarse, labels)
 
 
@@ -80,6 +74,20 @@ def _body(hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> Mask:
         closed = ndimage.binary_closing(np.pad(plane, 8), iterations=4)[8:-8, 8:-8]
         body[z] = ndimage.binary_fill_holes(closed | plane)
     return body
+
+
+def _lungs_of_body(hu: NDArray[np.float32], body: Mask, spacing: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return 1 where the right lung is and 2 where the left is (z, y, x)."""
+    air = body & (hu < _LUNG_HU)
+    air &= ~_airways(air, hu, spacing)
+    air &= ~_bowel_gas(air, hu, spacing)
+    parts = _lung_like_parts(air, hu, body, spacing)
+    sides = _right_and_left(parts, body, spacing)
+    labels = np.zeros(hu.shape, np.uint8)
+    for side, mask in sides.items():
+        box = box_around(mask, margin=4)
+        labels[box][_smooth(mask[box], spacing) & body[box] & (labels[box] == 0)] = side
+    return labels
 
 
 def _airways(air: Mask, hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> Mask:
@@ -198,9 +206,10 @@ def _right_and_left(parts: NDArray[np.int32], body: Mask, spacing: NDArray[np.fl
             continue
         on_the_right = float((x_position[part] < middle).mean())
         if 0.12 < on_the_right < 0.88:
-            right, left = _split(part, middle, spacing)
-            sides[RIGHT] |= right
-            sides[LEFT] |= left
+            box = box_around(part, margin=1)
+            right, left = _split(part[box], middle - box[2].start, spacing)
+            sides[RIGHT][box] |= right
+            sides[LEFT][box] |= left
         else:
             sides[RIGHT if on_the_right > 0.5 else LEFT] |= part
     return {side: found for side, found in sides.items() if found.any()}

@@ -90,7 +90,9 @@ def cleaned(labels: Labels) -> Labels:
     pieces = _joined(labels)
     result = np.zeros(labels.shape, np.uint8)
     for label in np.unique(pieces[pieces > 0]):
-        result[_filled(_largest_piece(pieces == label))] = label
+        where = pieces == label
+        rows, columns = ndimage.find_objects(where.any(axis=0).astype(np.uint8))[0]
+        result[:, rows, columns][_filled(_largest_piece(where[:, rows, columns]))] = label
     return result
 
 

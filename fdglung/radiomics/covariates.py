@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from fdglung.radiomics.checks import require
+from fdglung.settings_checks import require
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import SimpleITK as sitk
 
 from fdglung.errors import NoCtError, OutputExistsError, ParameterError
 from fdglung.files import write_files
-from fdglung.radiomics.checks import one_of
 from fdglung.radiomics.extraction import extract
 from fdglung.radiomics.jobs import versions
 from fdglung.radiomics.matching import LEAST_SHARE, REACH_MM, Match, match_lesions
@@ -23,6 +22,7 @@ from fdglung.radiomics.same_patient import check_same_patient
 from fdglung.radiomics.settings import RadiomicsSettings, to_yaml
 from fdglung.radiomics.tables import SETTINGS_SUFFIX, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Workers
+from fdglung.settings_checks import one_of
 from fdglung.study import Study
 
 Images = Study | Mapping[str, sitk.Image]

@@ -11,7 +11,6 @@ import SimpleITK as sitk
 
 from fdglung.errors import InputError, NoCtError, NoPetError, ParameterError
 from fdglung.radiomics.cache import Cache
-from fdglung.radiomics.jobs import Job, Result
 from fdglung.radiomics.label_images import labels_in
 from fdglung.radiomics.naming import SUV_FEATURES, versions
 from fdglung.radiomics.settings import RadiomicsSettings
@@ -19,6 +18,7 @@ from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Outcome, Workers
 
 if TYPE_CHECKING:
+    from fdglung.radiomics.jobs import Job, Result
     from fdglung.study import Study
 
 Progress = Callable[[str, float], None]
@@ -78,6 +78,9 @@ def extract(
         A modality without an image has a mask, or `workers` is below 1.
 
     """
+    # What computes features costs a second to import, which whoever names this package alone need not wait for.
+    from fdglung.radiomics.jobs import Job, Result
+
     settings = settings or RadiomicsSettings()
     given = _images(images, settings)
     masks = _masks(lesions, given)

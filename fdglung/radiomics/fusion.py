@@ -13,10 +13,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import as_floats, floats, freeze, number, one_of, require, whole
 from fdglung.radiomics.filters import PAD_SIGMAS
 from fdglung.radiomics.preprocessing import Grid, lesion_grid, resampled_grid
 from fdglung.radiomics.settings import FAMILIES, FilterSettings, ImageSettings, RadiomicsSettings
+from fdglung.settings_checks import as_floats, floats, freeze, number, one_of, require, whole
 
 if TYPE_CHECKING:
     from fdglung.radiomics.tables import FeatureTable

@@ -13,9 +13,9 @@ from sklearn.base import BaseEstimator, TransformerMixin  # type: ignore[import-
 from sklearn.utils.validation import check_is_fitted  # type: ignore[import-untyped]
 
 from fdglung.errors import InputError, ParameterError
-from fdglung.radiomics.checks import one_of, require, whole
 from fdglung.radiomics.combat import Pool, bayes_effect, own_effect
 from fdglung.radiomics.covariates import Coding
+from fdglung.settings_checks import one_of, require, whole
 
 Array = NDArray[np.float64]
 

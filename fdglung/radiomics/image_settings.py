@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fdglung.radiomics.checks import as_floats, check_bins, floats, freeze, number, one_of, positive, require, whole
+from fdglung.settings_checks import as_floats, check_bins, floats, freeze, number, one_of, positive, require, whole
 
 INTERPOLATORS = ("linear", "bspline", "nearest")
 """How intensities are resampled; ``bspline`` is of order 3, IBSI's cubic spline."""

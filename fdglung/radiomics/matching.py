@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from fdglung.errors import InputError
-from fdglung.radiomics.checks import number, require
+from fdglung.settings_checks import number, require
 
 Points = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ from scipy import ndimage
 from scipy.stats import norm
 
 from fdglung.errors import InputError
-from fdglung.radiomics.checks import as_floats, floats, freeze, number, positive, require, whole
 from fdglung.radiomics.growth import Labels, grown
 from fdglung.radiomics.preprocessing import Grid, lesion_grid, resample_mask, resampled_grid
 from fdglung.radiomics.settings import ImageSettings
+from fdglung.settings_checks import as_floats, floats, freeze, number, positive, require, whole
 
 NOISE_MARGIN_MM = 50.0
 """Room around lesions that the noise is estimated in."""

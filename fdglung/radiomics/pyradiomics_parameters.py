@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import load_yaml, mapping
+from fdglung.settings_checks import load_yaml, mapping
 
 DEFAULTS: Mapping[str, Any] = {
     "minimumROIDimensions": 2,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.errors import InputError
-from fdglung.radiomics.checks import require
+from fdglung.settings_checks import require
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from fdglung.radiomics.checks import require
 from fdglung.radiomics.perturbation import Perturbation, perturb
 from fdglung.radiomics.settings import DEFAULT_MODALITIES, ImageSettings, RadiomicsSettings
 from fdglung.radiomics.tables import FeatureTable
+from fdglung.settings_checks import require
 from fdglung.study import Study
 
 Array = NDArray[np.float64]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import f as f_distribution
 
 from fdglung.errors import ParameterError
-from fdglung.radiomics.checks import one_of, require
+from fdglung.settings_checks import one_of, require
 
 Array = NDArray[np.float64]
 

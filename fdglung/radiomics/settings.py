@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fdglung.radiomics.checks import built, document, freeze, mapping, one_of, plain, refuse_unknown, require
 from fdglung.radiomics.image_settings import AGGREGATIONS, FAMILIES, INTERPOLATORS, FilterSettings, ImageSettings
 from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, read_parameters
+from fdglung.settings_checks import built, document, freeze, mapping, one_of, plain, refuse_unknown, require
 
 FORMAT = "fdglung radiomics settings"
 """Names the YAML document, so that a foreign one is refused."""

@@ -238,7 +238,8 @@ def _fuse(pet: NDArray[Any], ct: NDArray[Any], top: float) -> NDArray[Any]:
     grey = np.clip((ct - low) / (high - low), 0, 1)[..., None]
     hot = colormaps["hot"](np.clip(pet / top, 0, 1))[..., :3]
     weight = 0.65 * np.clip((pet - 0.5) / 2.5, 0, 1)[..., None]
-    return np.asarray(grey * (1 - weight) + hot * weight)
+    # Rounded, what is white may be a hair above 1, which matplotlib warns of.
+    return np.minimum(grey * (1 - weight) + hot * weight, 1.0)
 
 
 def _letters(axis: Axes, letters: tuple[str, str, str, str], *, color: str, halo: str) -> None:

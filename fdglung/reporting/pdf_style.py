@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor, white
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import LongTable, Paragraph, TableStyle
+
+# Pictures as bytes: as ASCII text, reportlab's default, they are a quarter larger and take it a second a report.
+rl_config.useA85 = 0
 
 INK = HexColor("#1b2733")
 MUTED = HexColor("#5b6875")

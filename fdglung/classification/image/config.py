@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 
 from fdglung.classification.config_parts import UndeterminedSettings
 from fdglung.network.normalisation import Table, check_table
-from fdglung.radiomics.checks import (
+from fdglung.settings_checks import (
     as_floats,
     built,
     document,
