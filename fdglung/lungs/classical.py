@@ -70,9 +70,12 @@ def _body(hu: NDArray[np.float32], spacing: NDArray[np.float64]) -> Mask:
     tissue = ndimage.binary_opening(hu > _BODY_HU, _ball(4.0, spacing))
     tissue = _largest(tissue)
     body = np.zeros_like(tissue)
-    for z, plane in enumerate(tissue):
+    if not tissue.any():
+        return body
+    _, rows, columns = box_around(tissue, margin=0)
+    for z, plane in enumerate(tissue[:, rows, columns]):
         closed = ndimage.binary_closing(np.pad(plane, 8), iterations=4)[8:-8, 8:-8]
-        body[z] = ndimage.binary_fill_holes(closed | plane)
+        body[z, rows, columns] = ndimage.binary_fill_holes(closed | plane)
     return body
 
 
