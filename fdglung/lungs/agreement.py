@@ -12,6 +12,7 @@ Mask = NDArray[np.bool_]
 _COARSE_MM = 3.0
 _THIN_VOXELS, _THIN_GAS_VOXELS = 2, 1
 _MOST_LEFT_OUT = 0.02
+_LEAST_CONTACT = 0.05
 _AIR_HU = -500.0
 _GAS_HU = -950.0
 
@@ -21,8 +22,8 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
 
     What holds no air is the network's alone to tell. Of what holds air, thresholds tell lung from gas well: where the
     network left out more than 2 % of their lungs, in pieces thicker than about 12 mm that are no pure gas (median above
-    -950 HU), these are added; and pieces of pure gas thicker than about 6 mm that it took and they did not are taken
-    away.
+    -950 HU) and lie beside its lungs, these are added; and pieces of pure gas thicker than about 6 mm that it took and
+    they did not are taken away.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
     warnings = []
     missed = (thresholds[coarse] > 0) & (network[coarse] == 0)
     lung, _ = _pieces(missed, small, _THIN_VOXELS)
+    lung = _beside(lung, network[coarse] > 0)
     if lung.sum() > _MOST_LEFT_OUT * np.count_nonzero(thresholds[coarse]):
         added = _around(ndimage.binary_propagation(lung, mask=missed), stride, hu.shape)
         added &= (thresholds > 0) & (network == 0)
@@ -72,6 +74,18 @@ def _pieces(mask: Mask, hu: NDArray[np.generic], thin_voxels: int) -> tuple[Mask
     if count:
         gas[1:] = np.asarray(ndimage.median(hu[inside], pieces[inside], np.arange(1, count + 1))) < _GAS_HU
     return inside & ~gas[pieces], inside & gas[pieces]
+
+
+def _beside(pieces: Mask, lung: Mask) -> Mask:
+    """Return the pieces with lung in 5 % or more of what is within two voxels; bowel has a diaphragm between."""
+    labels, count = ndimage.label(pieces)
+    kept = np.zeros(count + 1, bool)
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        wide = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in box)
+        piece = labels[wide] == label
+        shell = ndimage.binary_dilation(piece, iterations=2) & ~piece
+        kept[label] = lung[wide][shell].mean() >= _LEAST_CONTACT
+    return kept[labels]
 
 
 def _around(mask: Mask, stride: tuple[int, ...], shape: tuple[int, ...]) -> Mask:

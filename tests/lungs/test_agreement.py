@@ -59,6 +59,21 @@ def test_lung_without_air_is_for_the_network_to_tell():
     assert warnings == ()
 
 
+def test_bowel_that_thresholds_take_for_lung_is_not_added():
+    """Stool and gas of colon under the diaphragm are as dense as lung, and as large as a lobe."""
+    ct, drawn = thorax(bowel_gas=True)
+    bowel = sitk.GetArrayFromImage(ct) == -990
+    hu = sitk.GetArrayFromImage(ct)
+    hu[bowel] = -890
+    mottled = sitk.GetImageFromArray(hu)
+    mottled.CopyInformation(ct)
+    network = mask_of(ct, drawn["right"], drawn["left"])
+    found, warnings = mended(mottled, network, mask_of(ct, drawn["right"], drawn["left"] | bowel))
+    assert bowel.sum() > 0.02 * (drawn["right"] | drawn["left"]).sum()
+    assert (found == sitk.GetArrayFromImage(network)).all()
+    assert warnings == ()
+
+
 def test_gas_of_the_bowel_is_taken_away_and_dark_lung_is_not():
     """The gas is pure (-990 HU); the other piece that thresholds lack has the lung's own -850 HU."""
     ct, drawn = thorax(bowel_gas=True)
