@@ -22,8 +22,8 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
 
     What holds no air is the network's alone to tell. Of what holds air, thresholds tell lung from gas well: where the
     network left out more than 2 % of their lungs, in pieces thicker than about 12 mm that are no pure gas (median above
-    -950 HU) and lie beside its lungs, these are added; and pieces of pure gas thicker than about 6 mm that it took and
-    they did not are taken away.
+    -950 HU) and lie beside its lungs, these are added; and pieces of pure gas thicker than about 6 mm that it took, and
+    that do not lie beside theirs, are taken away.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
         )
     taken = (network[coarse] > 0) & (thresholds[coarse] == 0) & (small < _AIR_HU)
     _, gas = _pieces(taken, small, _THIN_GAS_VOXELS)
+    gas &= ~_beside(gas, thresholds[coarse] > 0)
     if gas.any():
         pure = ndimage.binary_propagation(gas, np.ones((3, 3, 3)), mask=taken & (small < _GAS_HU))
         network[_around(pure, stride, hu.shape) & (network > 0) & (thresholds == 0) & (hu < _AIR_HU)] = 0
@@ -77,7 +78,7 @@ def _pieces(mask: Mask, hu: NDArray[np.generic], thin_voxels: int) -> tuple[Mask
 
 
 def _beside(pieces: Mask, lung: Mask) -> Mask:
-    """Return the pieces with lung in 5 % or more of what is within two voxels; bowel has a diaphragm between."""
+    """Return the pieces with lung in 5 % or more of what is within two voxels; the diaphragm parts bowel from it."""
     labels, count = ndimage.label(pieces)
     kept = np.zeros(count + 1, bool)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):

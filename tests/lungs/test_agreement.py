@@ -87,6 +87,20 @@ def test_gas_of_the_bowel_is_taken_away_and_dark_lung_is_not():
     assert warnings == ()
 
 
+def test_a_bulla_as_black_as_gas_beside_lung_stays_lung():
+    ct, drawn = thorax()
+    bulla = drawn["left"] & (grid()[1] > 70)
+    hu = sitk.GetArrayFromImage(ct)
+    hu[bulla] = -990
+    black = sitk.GetImageFromArray(hu)
+    black.CopyInformation(ct)
+    network = mask_of(ct, drawn["right"], drawn["left"])
+    found, warnings = mended(black, network, mask_of(ct, drawn["right"], drawn["left"] & ~bulla))
+    assert bulla.sum() * VOXEL_ML > 100
+    assert (found == sitk.GetArrayFromImage(network)).all()
+    assert warnings == ()
+
+
 def test_a_body_unlike_all_that_the_network_has_seen_has_its_lungs_and_a_warning():
     ct, drawn = thorax(bowel_gas=True)
     region = segment(ct, weights=OWN_NAMES["sides"])
