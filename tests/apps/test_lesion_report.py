@@ -21,6 +21,8 @@ from tests.cases import ROOT
 from tests.simple_thorax import simple_thorax, write_dicom
 
 pytestmark = pytest.mark.usefixtures("module_with_own_lungs")
+# As in the image, the Deploy SDK without MONAI, whose imports take longer than a run.
+SDK_ALONE = {"PYTHONPATH": str(ROOT / "tests" / "apps" / "without_monai_core")}
 OBJECTS = ("lesions.seg.dcm", "measurements.sr.dcm", "report.dcm")
 
 
@@ -33,7 +35,7 @@ def run_app(study, out, **variables):
     return subprocess.run(
         [sys.executable, "-m", "apps.lesion_report", "-i", str(study), "-o", str(out)],
         cwd=ROOT,
-        env=os.environ | variables,
+        env=os.environ | SDK_ALONE | variables,
         capture_output=True,
         text=True,
         timeout=300,
