@@ -141,7 +141,9 @@ def refusal(call, *arguments, **options):
 def test_info_lists_the_tools_and_strategies_and_that_this_is_research_software(client):
     info = client().info()
     assert set(info["models"]) == {"lesions", "suv_threshold", "suv_click", "lungs"}
-    assert set(info["strategies"]) == {"random", "first", "uncertainty"}
+    assert set(info["strategies"]) == {
+        *("random", "first", "uncertainty", "disagreement", "volume_error", "diversity"),
+    }
     assert "Not a medical device" in info["description"]
     assert info["datastore"]["total"] == 4
 
