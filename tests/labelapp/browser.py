@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ ARGUMENTS = (
 TIMEOUT_MS = 240_000
 
 # Bytes travel as text: millions of numbers in a list take minutes.
-_BASE64 = """array => {
+BASE64 = """array => {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   let text = '';
   for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
@@ -32,7 +33,7 @@ _BASE64 = """array => {
 _LABEL = f"""() => {{
   const volume = window.services.segmentationService.getLabelmapVolume('1');
   const voxels = Uint8Array.from(volume.voxelManager.getCompleteScalarDataArray());
-  return {{size: [...volume.dimensions], voxels: ({_BASE64})(voxels)}};
+  return {{size: [...volume.dimensions], voxels: ({BASE64})(voxels)}};
 }}"""
 _SHOWN = """() => {
   if (!document.querySelector('.monaiLabelPanel')) return null;
@@ -50,7 +51,7 @@ _SHOWN = """() => {
 _VOXELS = f"""id => {{
   const volume = [...window.cornerstone.cache._volumeCache.values()].map(one => one.volume)
     .find(one => one?.volumeId === id);
-  return ({_BASE64})(Float32Array.from(volume.voxelManager.getCompleteScalarDataArray()));
+  return ({BASE64})(Float32Array.from(volume.voxelManager.getCompleteScalarDataArray()));
 }}"""
 _VIEWPORT = "id => window.services.cornerstoneViewportService.getCornerstoneViewport(id)"
 _JUMP = f"""place => [...window.services.viewportGridService.getState().viewports.keys()].forEach(id => {{
@@ -65,6 +66,10 @@ _CANVAS = f"""id => {{
   return {{left, top, width, height, world}};
 }}"""
 _ON_CANVAS = f"([id, place]) => [...({_VIEWPORT})(id).worldToCanvas(place)]"
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
 
 
 def lacking() -> list[str]:
@@ -139,3 +144,9 @@ def pixels(page: Any, viewport: str) -> tuple[NDArray[np.int16], NDArray[np.floa
     rows, columns = np.indices(colours.shape[:2]) + 0.5
     rows, columns = rows + top - canvas["top"], columns + left - canvas["left"]
     return colours, origin + columns[..., None] * (right - origin) + rows[..., None] * (down - origin)
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep what is seen, where FDGLUNG_PICTURES names a folder."""
+    if os.environ.get("FDGLUNG_PICTURES"):
+        page.screenshot(path=str(Path(os.environ["FDGLUNG_PICTURES"]) / name))

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +13,8 @@ pytest.importorskip("monailabel")
 
 from fdglung.annotation.versions import versions
 from labelapp.demo.orthanc import missing
-from tests.cases import ROOT
 from tests.labelapp import browser
+from tests.labelapp.demonstration import running_demonstration, study_uid
 from tests.simple_thorax import simple_thorax, write_dicom
 
 LACKING = [*filter(None, [missing()]), *browser.lacking()]
@@ -31,12 +24,6 @@ pytestmark = [
     pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
 ]
 PANES = ("mpr-axial", "mpr-sagittal", "mpr-coronal")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -50,35 +37,8 @@ def demonstration(phantom, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demonstration")
     for name, one in (("annotated", phantom), ("other", simple_thorax(ct_matrix=64, slice_spacing_mm=6.0, seed=6))):
         write_dicom(one, folder / "dicom" / name)
-    ports = [part for option in ("--port", "--pacs-port") for part in (option, str(free_port()))]
-    command = ["-m", "labelapp.demo", str(folder), "--dicom", str(folder / "dicom"), "--no-viewer", *ports]
-    log = folder / "demo.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, *command, "--checkpoint", "none"],
-            cwd=ROOT,
-            stdout=stream,
-            stderr=stream,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        try:
-            while "Ctrl-C stops" not in log.read_text():
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.5)
-            yield folder, log.read_text()
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(120) == 0
-
-
-def dice(one, other):
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
-
-
-def study_uid(folder):
-    import pydicom
-
-    return str(pydicom.dcmread(next(folder.rglob("*.dcm")), stop_before_pixels=True).StudyInstanceUID)
+    with running_demonstration(folder, "--no-viewer") as text:
+        yield folder, text
 
 
 def test_an_annotator_goes_from_the_list_to_lesions_clicks_a_saved_label_and_the_next_study(demonstration, phantom):
@@ -132,13 +92,13 @@ def see_proposed_lesions(page, phantom):
     browser.show(page, phantom.lesions[1].centre_mm)
     label = browser.label(page) > 0
     planted = sitk.GetArrayFromImage(phantom.lesion_mask) > 0
-    assert dice(label, planted) > 0.9
+    assert browser.dice(label, planted) > 0.9
     for axis in range(3):
-        assert dice(np.flip(label, axis), planted) < 0.4
+        assert browser.dice(np.flip(label, axis), planted) < 0.4
     for pane in PANES:
         see_colour(page, pane, phantom.pet, label)
     browser.show(page, phantom.lesions[0].centre_mm)
-    picture(page, "ohif_annotating.png")
+    browser.picture(page, "ohif_annotating.png")
     return label
 
 
@@ -161,7 +121,7 @@ def overlap_of_colour(page, pane, pet, label):
     inside = ((voxels >= 0) & (voxels < label.shape)).all(axis=-1)
     voxels = tuple(np.moveaxis(np.where(inside[..., None], voxels, 0), -1, 0))
     flipped = {None: label, **{axis: np.flip(label, axis) for axis in range(3)}}
-    return {axis: dice(green, one[voxels] & inside) for axis, one in flipped.items()}
+    return {axis: browser.dice(green, one[voxels] & inside) for axis, one in flipped.items()}
 
 
 def click_uptake_in_and_a_lesion_out(page, phantom, pet, proposed):
@@ -184,7 +144,7 @@ def click_uptake_in_and_a_lesion_out(page, phantom, pet, proposed):
     left = browser.label(page) > 0
     assert (left == (added & (parts != parts[index]))).all()
     assert not left[numbers == numbers[index]].any()
-    picture(page, "ohif_clicks.png")
+    browser.picture(page, "ohif_clicks.png")
     return left
 
 
@@ -214,9 +174,3 @@ def go_on(page, uid):
     page.locator(".nextSampleForm").get_by_text(uid).wait_for()
     page.get_by_text("OK", exact=True).click()
     page.wait_for_url(f"**StudyInstanceUIDs={uid}**")
-
-
-def picture(page, name):
-    """Keep what is seen, where FDGLUNG_PICTURES names a folder."""
-    if os.environ.get("FDGLUNG_PICTURES"):
-        page.screenshot(path=str(Path(os.environ["FDGLUNG_PICTURES"]) / name))
