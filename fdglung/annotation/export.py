@@ -19,7 +19,7 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.annotation.agreement import LabelAgreement, label_agreement
 from fdglung.annotation.pacs import Pacs, Service, is_address
 from fdglung.annotation.pacs_exchange import Exchange
-from fdglung.annotation.pacs_studies import PacsStudies
+from fdglung.annotation.pacs_studies import Listing, PacsStudies
 from fdglung.annotation.studies import LABELS_FOLDER, StudyEntry, find_studies, open_study
 from fdglung.annotation.versions import FINAL, LabelVersion, latest_by_annotator, versions
 from fdglung.errors import NoLabelImagesError, OutputExistsError, ParameterError
@@ -129,8 +129,7 @@ def export_datalist(
         )
     home = _labels_folder(studies, labels)
     with ExitStack() as stack:
-        remote = isinstance(studies, PacsStudies) or is_address(studies)
-        listed = _of_pacs(studies, home, stack) if remote else _of_folder(studies, home)
+        listed = _studies(studies, home, stack)
         chosen = [(name, version) for name in listed if (version := _chosen(home, name, annotator)) is not None]
         if not chosen:
             raise NoLabelImagesError(
@@ -168,25 +167,34 @@ def _labels_folder(studies: Path | str | PacsStudies, labels: Path | str | None)
     return Path(LABELS_FOLDER) if is_address(studies) else Path(studies) / LABELS_FOLDER
 
 
-def _of_folder(studies: Path | str, home: Path) -> Mapping[str, Opener]:
-    return {entry.name: partial(nullcontext, entry) for entry in find_studies(studies, labels=home)}
-
-
-def _of_pacs(studies: Path | str | PacsStudies, home: Path, stack: ExitStack) -> Mapping[str, Opener]:
-    """List the studies of a PACS; those of an address in a cache of their own, which holds one study at a time."""
+def _studies(studies: Path | str | PacsStudies, home: Path, stack: ExitStack) -> Mapping[str, Opener]:
     if isinstance(studies, PacsStudies):
-        remote, listing = studies, studies.listing()
-    else:
-        cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="fdglung_export_"))
-        remote = PacsStudies(Pacs(Service.of(str(studies))), cache, labels=home, cache_gb=0.0)
-        listing = remote.listing()
+        return _of_pacs(studies, studies.listing())
+    if is_address(studies):
+        return _of_address(str(studies), home, stack)
 
-        def pet_of(name: str) -> sitk.Image:
-            with remote.fetched(listing.study(name)) as entry:
-                return open_study(entry).pet
+    def of(entry: StudyEntry) -> Opener:
+        return lambda: nullcontext(entry)
 
-        Exchange(remote.pacs, home).take_up(listing, pet_of)
+    return {entry.name: of(entry) for entry in find_studies(studies, labels=home)}
+
+
+def _of_pacs(remote: PacsStudies, listing: Listing) -> Mapping[str, Opener]:
     return {name: partial(remote.fetched, study) for name, study in listing.studies.items()}
+
+
+def _of_address(url: str, home: Path, stack: ExitStack) -> Mapping[str, Opener]:
+    """Take up the PACS' segmentations; list its studies, for a cache of their own that holds one at a time."""
+    cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="fdglung_export_"))
+    remote = PacsStudies(Pacs(Service.of(url)), cache, labels=home, cache_gb=0.0)
+    listing = remote.listing()
+
+    def pet_of(name: str) -> sitk.Image:
+        with remote.fetched(listing.study(name)) as entry:
+            return open_study(entry).pet
+
+    Exchange(remote.pacs, home).take_up(listing, pet_of)
+    return _of_pacs(remote, listing)
 
 
 def _chosen(home: Path, study: str, annotator: str | None) -> LabelVersion | None:

@@ -56,8 +56,8 @@ _VOXELS = f"""id => {{
 _VIEWPORT = "id => window.services.cornerstoneViewportService.getCornerstoneViewport(id)"
 _JUMP = f"""place => [...window.services.viewportGridService.getState().viewports.keys()].forEach(id => {{
   const viewport = ({_VIEWPORT})(id);
-  viewport.jumpToWorld(place);
-  viewport.render();
+  viewport?.jumpToWorld?.(place);
+  viewport?.render();
 }})"""
 _CANVAS = f"""id => {{
   const viewport = ({_VIEWPORT})(id);
