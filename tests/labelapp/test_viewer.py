@@ -148,7 +148,7 @@ def opened(page, viewer, mode, analysis):
     uid = analysis.study.pet_headers[0].StudyInstanceUID
     page.goto(f"{viewer}{mode}?StudyInstanceUIDs={uid}&hangingProtocolId={PROTOCOL}")
     browser.waited(page, _LOADED)
-    for text in ("Confirm and hide", "Skip all"):
+    for text in ("Skip all", "Confirm and hide"):
         with suppress(Exception):
             page.get_by_text(text).click(timeout=5000)
     found = browser.waited(page, _SEGMENTATION)
