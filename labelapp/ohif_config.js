@@ -143,12 +143,15 @@
   button.style.cssText =
     'position:fixed;right:12px;bottom:12px;z-index:50;padding:8px 16px;border-radius:6px;background:#5acce6;color:#000';
   button.onclick = save;
+  const notice = document.createElement('div');
+  notice.textContent = 'Research software. Not a medical device.';
+  notice.style.cssText = 'position:fixed;right:12px;bottom:60px;z-index:50;font-size:12px;color:#5acce6;pointer-events:none';
 
   window.config.extensions.push({
     id: 'fdglung.pet',
     getHangingProtocolModule: () => [{ name: 'mpr', protocol }],
-    onModeEnter: () => document.body.appendChild(button),
-    onModeExit: () => button.remove(),
+    onModeEnter: () => document.body.append(notice, button),
+    onModeExit: () => [notice, button].forEach((one) => one.remove()),
   });
   window.config.showWarningMessageForCrossOrigin = false;
 })();

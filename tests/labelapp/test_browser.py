@@ -81,6 +81,7 @@ def see_the_pet(page, phantom):
 
 
 def see_proposed_lesions(page, phantom):
+    browser.told(page, "Research software. Not a medical device.")
     page.locator(".monaiLabelPanel button").first.click()
     browser.told(page, "Auto-Segmentation")
     browser.waited(page, "() => !!window.services.segmentationService.getLabelmapVolume('1')")

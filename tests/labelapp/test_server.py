@@ -427,5 +427,7 @@ def test_the_stock_command_serves_the_app_on_a_folder_and_on_a_pacs(folder, tmp_
             # The file of the PET holds whole numbers.
             assert mask_of(path)[suv > 4.1].mean() > 0.99
             assert not mask_of(path)[suv < 3.9].any()
+            log = running.log.read_text().replace(str(folder[0]), "")
+            assert not [uid for one in pacs.headers.values() if (uid := str(one.SeriesInstanceUID)) in log]
         finally:
             running.stop()
