@@ -12,8 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import psutil
 
 _LONGEST_START_S = 900
 
@@ -30,12 +32,16 @@ class RunningServer:
         Of its studies.
     folder
         For the client's files.
+    start_s, start_cpu_s
+        Time from its start to its first answer, and what it needed of the processors meanwhile, in seconds.
 
     """
 
     port: int
     names: tuple[str, ...]
     folder: Path
+    start_s: float = 0.0
+    start_cpu_s: float = 0.0
 
     def seconds_of(self, path: str) -> float:
         """Return how long a GET takes, the connection included."""
@@ -74,11 +80,13 @@ def running_server(studies: Sequence[Path]) -> Iterator[RunningServer]:
             port = probe.getsockname()[1]
         with (Path(home) / "server.log").open("wb") as log:
             command = [sys.executable, "-m", "fdglung", "label", str(root), "--port", str(port)]
+            started = time.monotonic()
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         server = RunningServer(port, tuple(study.name for study in studies), Path(home))
         try:
             _wait(server, process)
-            yield server
+            spent = psutil.Process(process.pid).cpu_times()
+            yield replace(server, start_s=time.monotonic() - started, start_cpu_s=spent.user + spent.system)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdglung import RESEARCH_NOTICE
+from fdglung.cli_progress import ProgressBar
 from fdglung.cli_segment import add_lung_weights
 
 
@@ -54,9 +55,15 @@ def add_label_export(commands: Any) -> None:
         description="Write the latest submitted label of each study, with its PET and CT, as the datalist that "
         f"the bundle's training reads, and how well annotators agree. {RESEARCH_NOTICE}",
     )
-    command.add_argument("studies", type=Path, metavar="STUDIES", help="folder of studies that was annotated")
+    command.add_argument(
+        "studies",
+        metavar="STUDIES",
+        help="folder of studies that was annotated, or the address of a DICOMweb service (http://...)",
+    )
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="datalist to write (.json)")
-    command.add_argument("--labels", type=Path, metavar="FOLDER", help="where labels are (default: STUDIES/labels)")
+    command.add_argument(
+        "--labels", type=Path, metavar="FOLDER", help="where labels are (default: STUDIES/labels; labels)"
+    )
     command.add_argument("--annotator", metavar="NAME", help="whose labels (default: the latest, whoever made it)")
     command.add_argument("--key", default="training", metavar="NAME", help="name of the list (default: training)")
     command.add_argument("--overwrite", action="store_true", help="replace an earlier datalist")
@@ -105,14 +112,16 @@ def _count_studies(studies: str, labels: Path | None) -> int:
 def _export(options: argparse.Namespace) -> dict[str, object]:
     from fdglung.annotation.export import export_datalist
 
-    document = export_datalist(
-        options.studies,
-        options.out,
-        labels=options.labels,
-        annotator=options.annotator,
-        key=options.key,
-        overwrite=options.overwrite,
-    )
+    with ProgressBar() as tell:
+        document = export_datalist(
+            options.studies,
+            options.out,
+            labels=options.labels,
+            annotator=options.annotator,
+            key=options.key,
+            overwrite=options.overwrite,
+            progress=tell,
+        )
     if not options.json:
         print(f"{len(document[options.key])} labelled studies written to {options.out}")
         for pair in document["agreement"]:

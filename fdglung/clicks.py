@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -112,6 +113,7 @@ def apply_clicks(
     outside: Sequence[Sequence[float]],
     settings: SegmentationSettings,
     uptake: UptakeMap | None = None,
+    memory: MutableMapping[Any, GrownLesion] | None = None,
 ) -> ClickedLesions:
     """Add the lesions under some clicks to a label image and take those under others away.
 
@@ -127,6 +129,9 @@ def apply_clicks(
         Clicks on what is no lesion: the lesion there goes, also one that a click in `inside` has made.
     settings, uptake
         As in `lesion_at`.
+    memory
+        Lesions that were grown before in the same PET and uptake, each by its click and settings; new ones are added.
+        Clicks of a session come again with each new one.
 
     Returns
     -------
@@ -141,12 +146,15 @@ def apply_clicks(
     shape = pet.GetSize()[::-1]
     labels = np.zeros(shape, np.uint16) if start is None else sitk.GetArrayFromImage(start).astype(np.uint16)
     warnings: list[str] = []
+    known = {} if memory is None else memory
     added = removed = 0
     for number, click in enumerate(inside, start=1):
-        lesion = lesion_at(pet, click, settings, uptake=uptake)
+        key = (voxel_of(pet, click), settings)
+        lesion = known.get(key) or lesion_at(pet, click, settings, uptake=uptake)
         if lesion is None:
             warnings.append(f"Click {number} into a lesion hit no uptake that stands out of its surroundings.")
             continue
+        known[key] = lesion
         old = {int(labels[voxel_of(pet, click)[::-1]]), mostly_in(labels, lesion.voxels)} - {0}
         labels[np.isin(labels, list(old))] = 0
         labels[tuple(lesion.voxels.T)] = labels.max() + 1

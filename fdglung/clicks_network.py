@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -44,6 +47,7 @@ def guided_probability(
     outside: Clicks,
     box_mm: Box | None = None,
     overlap: float = 0.5,
+    memory: MutableMapping[Any, Said] | None = None,
 ) -> sitk.Image:
     """Return the probability of lesion in view of clicks.
 
@@ -64,6 +68,8 @@ def guided_probability(
         What to look at (LPS) in mm; None for the whole PET.
     overlap
         Share of a window that the next one covers again.
+    memory
+        What the same network said before of the same PET and CT, by where it looked; what is new is added.
 
     Returns
     -------
@@ -80,10 +86,52 @@ def guided_probability(
     if ct is None and "CT" in spec.channels and "CT" not in spec.optional:
         raise NoCtError("the network looks at PET and CT, and there is no CT", remedy="Use suv_click, or add the CT")
     grid = grid_over(pet, spec.spacing_mm, box_mm)
+    into, off = (_on_grid(pet, grid, clicks) for clicks in (inside, outside))
+    drawn = (str(into), str(off)) if set(CLICKS) & set(spec.channels) else ()
+    key = (grid, overlap, drawn)
+    said = memory.get(key) if memory is not None else None
+    if said is None:
+        said = _said(pet, ct, predictor, grid, into, off, overlap)
+        if memory is not None:
+            memory[key] = said
+    voxels = ([np.rint(at).astype(int).tolist() for at in clicks] for clicks in (into, off))
+    logits = corrected(said.logits, said.images, said.names, *voxels, spacing_mm=spec.spacing_mm)
+    return back_onto(pet if box_mm is None else _voxels_in(pet, box_mm), grid, expit(logits))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a network says of a part of a study.
+
+    Attributes
+    ----------
+    logits
+        Of lesion (z, y, x).
+    images
+        What it saw, normalised (z, y, x) each.
+    names
+        Of the images.
+
+    """
+
+    logits: NDArray[np.float32]
+    images: Sequence[NDArray[np.float32]]
+    names: Sequence[str]
+
+
+def _said(
+    pet: sitk.Image,
+    ct: sitk.Image | None,
+    predictor: Predictor,
+    grid: Grid,
+    into: Clicks,
+    off: Clicks,
+    overlap: float,
+) -> Said:
+    spec = predictor.checkpoint.spec
     names = [name for name in spec.channels if name not in CLICKS]
     # Resampling all of a CT takes longer than the network does.
     around = {name: _cut(image, _box_of(grid)) for name, image in (("PET", pet), ("CT", ct)) if image is not None}
-    into, off = (_on_grid(pet, grid, clicks) for clicks in (inside, outside))
     raw = raw_on(grid, around, names)
     if len(names) < len(spec.channels):
         raw = np.concatenate([raw, click_maps(grid.shape, into, off, spacing_mm=spec.spacing_mm)])
@@ -91,9 +139,7 @@ def guided_probability(
     limits = [beyond(name, spec.normalisation[name]) for name in spec.channels]
     outputs = sliding_window(image, predictor.predict, spec.window, overlap=overlap, outside=limits)
     logits = outputs[_LESION] - _log_sum_exp(np.delete(outputs, _LESION, axis=0))
-    voxels = ([np.rint(at).astype(int).tolist() for at in clicks] for clicks in (into, off))
-    logits = corrected(logits, list(image[: len(names)]), names, *voxels, spacing_mm=spec.spacing_mm)
-    return back_onto(pet if box_mm is None else _voxels_in(pet, box_mm), grid, expit(logits))
+    return Said(logits, list(image[: len(names)]), names)
 
 
 def apply_guided_clicks(
@@ -104,6 +150,7 @@ def apply_guided_clicks(
     *,
     inside: Clicks,
     outside: Clicks,
+    memory: MutableMapping[Any, Said] | None = None,
 ) -> ClickedLesions:
     """Outline the lesions under some clicks by the network, and take the lesions under others away.
 
@@ -121,6 +168,8 @@ def apply_guided_clicks(
     outside
         Clicks on what is no lesion. They keep the network off, and a lesion of `start` that holds one, and no click of
         `inside`, goes.
+    memory
+        As of `guided_probability`: clicks of a session come again with each new one.
 
     Returns
     -------
@@ -143,8 +192,9 @@ def apply_guided_clicks(
     gone = {label_near(pet, labels, click) for click in off} - {0} - touched
     labels[np.isin(labels, list(gone | touched))] = 0
     added = 0
+    look = partial(guided_probability, pet, ct, predictor, inside=into, outside=off, memory=memory)
     for group in _groups(pet, into):
-        found, first = _outlined(pet, ct, predictor, group, into, off)
+        found, first = _outlined(pet, group, look)
         parts, _ = ndimage.label(found, structure=np.ones((3, 3, 3)))
         hit = {click: _part_near(parts, np.array(click[::-1]) - first, pet.GetSpacing()[::-1]) for click in group}
         for part in sorted(set(hit.values()) - {0}):
@@ -157,15 +207,12 @@ def apply_guided_clicks(
     return ClickedLesions(hottest_first(pet, labels), added, len(gone), tuple(warnings))
 
 
-def _outlined(
-    pet: sitk.Image, ct: sitk.Image | None, predictor: Predictor, group: Clicks, inside: Clicks, outside: Clicks
-) -> tuple[Mask, NDArray[np.int64]]:
+def _outlined(pet: sitk.Image, group: Clicks, look: Callable[..., sitk.Image]) -> tuple[Mask, NDArray[np.int64]]:
     """Return what the network outlines around a group of clicks (z, y, x), and the first voxel of it in the PET."""
     places = np.array([pet.TransformIndexToPhysicalPoint([int(i) for i in click]) for click in group])
     low, high = places.min(axis=0) - _ROOM_MM, places.max(axis=0) + _ROOM_MM
     for step in range(_MOST_STEPS + 1):
-        box = (tuple(low.tolist()), tuple(high.tolist()))
-        found = guided_probability(pet, ct, predictor, inside=inside, outside=outside, box_mm=box)
+        found = look(box_mm=(tuple(low.tolist()), tuple(high.tolist())))
         mask = sitk.GetArrayFromImage(found) >= _PROBABILITY
         first = np.array(pet.TransformPhysicalPointToIndex(found.GetOrigin()))[::-1]
         rim = _rim_reached(found, mask, pet, [np.array(click[::-1]) - first for click in group])

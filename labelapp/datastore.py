@@ -15,6 +15,7 @@ from fdglung import RESEARCH_NOTICE
 from fdglung.annotation import versions
 from fdglung.annotation.label_image import as_lesions, read_label
 from fdglung.annotation.measured import annotated_seg
+from fdglung.annotation.pacs_studies import PacsStudies
 from fdglung.annotation.studies import StudyEntry, find_studies
 from fdglung.annotation.versions import FINAL, LabelVersion
 from fdglung.errors import NotQuantitativePetError, ParameterError, UnknownStudyError
@@ -39,6 +40,11 @@ class FolderStore(Datastore):  # type: ignore[misc]
         self._infos: dict[str, dict[str, Any]] = {}
         self._lock = threading.RLock()
         self.refresh()
+
+    @property
+    def source(self) -> Path | PacsStudies:
+        """What `fdglung.annotation.export.export_datalist` reads the studies from."""
+        return self.studies
 
     def name(self) -> str:
         """Return the folder's name."""

@@ -112,12 +112,13 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
     def on_init_complete(self) -> None:
         """Warm everything up, then let the server answer."""
         warm_up(self._opened)
-        self._datastore.start()
         web = sys.modules.get("monailabel.app")
         if web is not None:
             from labelapp.server import mend
 
             mend(web.app, self)
+            # Behind the mending of the logs, in which no UIDs shall be; and not in the process that trains.
+            self._datastore.start()
 
     def infer(self, request: Mapping[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
         """Run a tool on a study of the folder; unlike upstream's, never on a path."""

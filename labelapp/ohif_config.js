@@ -2,9 +2,16 @@
 // lie on the PET: the layout `mpr`, which that mode asks for, is replaced by one of the PET. And its panel cannot save:
 // a button of ours does.
 (() => {
+  const SYNCHRONISED = { source: true, target: true };
   const pane = (orientation) => ({
     viewportOptions: {
+      viewportId: `mpr-${orientation}`,
       toolGroupId: 'mpr',
+      syncGroups: [
+        { ...SYNCHRONISED, type: 'voi', id: 'mpr', options: { syncColormap: true } },
+        // Without it lesions are seen in the pane that was active when the panel connected, and nowhere else.
+        { ...SYNCHRONISED, type: 'hydrateseg', id: 'sameFORId', options: { matchingRules: ['sameFOR'] } },
+      ],
       viewportType: 'volume',
       orientation,
       initialImageOptions: { preset: 'middle' },
@@ -43,6 +50,7 @@
 
   // What the panel calls its one segmentation, and the segments that are no lesions.
   const SEGMENTATION = '1';
+  const LESION = 'lesion';
   const NOT_LESIONS = ['background', 'left lung', 'right lung'];
 
   const annotator = () => {
@@ -103,18 +111,47 @@
     else show(String(told.detail), 'error');
   };
 
+  // The panel writes a click tool's answer over those segments alone that the answer has, so the last lesion could not be
+  // clicked away; and where all clicks are background it gives what is left to a segment that there is not.
+  const changeLesions = (change) => {
+    const { segmentationService } = window.services;
+    const volume = segmentationService.getLabelmapVolume(SEGMENTATION);
+    if (!volume) return;
+    const { segments } = segmentationService.getSegmentation(SEGMENTATION);
+    const lesion = Object.values(segments).find((one) => one?.label === LESION)?.segmentIndex;
+    const voxels = volume.voxelManager.getCompleteScalarDataArray();
+    volume.voxelManager.setCompleteScalarDataArray(voxels.map((value) => change(value, lesion, segments)));
+    window.cornerstone.triggerEvent(window.cornerstone.eventTarget, 'CORNERSTONE_TOOLS_SEGMENTATION_DATA_MODIFIED', {
+      segmentationId: SEGMENTATION,
+    });
+  };
+  const removeLesions = () => changeLesions((value, lesion) => (value === lesion ? 0 : value));
+  const nameLesions = () => changeLesions((value, lesion, segments) => (value && !segments[value] ? lesion : value));
+  const { open } = XMLHttpRequest.prototype;
+  XMLHttpRequest.prototype.open = function (method, url, ...others) {
+    if (/\/infer\/(suv|lesion)_click\?/.test(url)) {
+      this.addEventListener('load', () => this.status === 200 && removeLesions());
+      // Behind the panel, which takes the answer without waiting for anything else.
+      this.addEventListener('loadend', () => this.status === 200 && setTimeout(nameLesions));
+    }
+    return open.call(this, method, url, ...others);
+  };
+
   const button = document.createElement('button');
   button.textContent = 'Save label';
   button.id = 'fdglung-save-label';
   button.style.cssText =
     'position:fixed;right:12px;bottom:12px;z-index:50;padding:8px 16px;border-radius:6px;background:#5acce6;color:#000';
   button.onclick = save;
+  const notice = document.createElement('div');
+  notice.textContent = 'Research software. Not a medical device.';
+  notice.style.cssText = 'position:fixed;right:12px;bottom:60px;z-index:50;font-size:12px;color:#5acce6;pointer-events:none';
 
   window.config.extensions.push({
     id: 'fdglung.pet',
     getHangingProtocolModule: () => [{ name: 'mpr', protocol }],
-    onModeEnter: () => document.body.appendChild(button),
-    onModeExit: () => button.remove(),
+    onModeEnter: () => document.body.append(notice, button),
+    onModeExit: () => [notice, button].forEach((one) => one.remove()),
   });
   window.config.showWarningMessageForCrossOrigin = false;
 })();

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 import SimpleITK as sitk
@@ -26,6 +26,22 @@ from fdglung.uptake_map import UptakeMap, uptake_map
 T = TypeVar("T")
 
 
+class Recent(OrderedDict[Any, Any]):
+    """A dictionary that forgets what came in longest ago."""
+
+    def __init__(self, most: int = 200) -> None:
+        super().__init__()
+        self.most = most
+        self._lock = threading.Lock()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Add something, and forget the first where there is too much."""
+        with self._lock:
+            super().__setitem__(key, value)
+            while len(self) > self.most:
+                self.popitem(last=False)
+
+
 class OpenStudy:
     """A study with what has been found in it so far; each step is done once, by whoever asks first."""
 
@@ -33,6 +49,12 @@ class OpenStudy:
         self.entry = entry
         self.settings = settings
         self._predictors = tuple(predictors)
+        self.grown: MutableMapping[Any, Any] = Recent()
+        """Lesions under clicks, for `fdglung.clicks.apply_clicks`."""
+        self.outlined: MutableMapping[Any, Any] = Recent(most=16)
+        """What the network said around clicks, a few MB each, for `fdglung.clicks_network.apply_guided_clicks`."""
+        self.measured: MutableMapping[Any, Any] = Recent()
+        """Lesions' numbers, for `fdglung.annotation.measured.lesion_numbers`."""
         self._done: dict[Any, Any] = {}
         self._lock = threading.RLock()
 

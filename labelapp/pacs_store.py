@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fdglung.annotation.pacs import Pacs, Service
+from fdglung.annotation.pacs_exchange import Exchange
 from fdglung.annotation.pacs_studies import DEFAULT_CACHE_GB, Listing, PacsStudies
 from fdglung.annotation.studies import StudyEntry
 from fdglung.annotation.versions import LabelVersion
@@ -16,7 +17,6 @@ from fdglung.errors import FdglungError, UnknownStudyError
 from labelapp.configuration import CACHE_FOLDER
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies, OpenStudy
-from labelapp.pacs_exchange import Exchange
 
 logger = logging.getLogger("labelapp")
 
@@ -42,6 +42,11 @@ class PacsStore(FolderStore):
         self.exchange = Exchange(self.pacs, Path(labels))
         self._listing = Listing()
         super().__init__(folder, labels, opened)
+
+    @property
+    def source(self) -> PacsStudies:
+        """The studies of the PACS, fetched when they are read."""
+        return self.remote
 
     def name(self) -> str:
         """Return the service's address."""
@@ -132,7 +137,7 @@ class PacsStore(FolderStore):
         """
         self.refresh()
         self.exchange.send_all()
-        self.exchange.take_up(self._listing, self.open)
+        self.exchange.take_up(self._listing, lambda name: self.open(name).pet)
 
     def start(self) -> None:
         """Synchronise every `POLL_SECONDS`, in a thread that ends with the server."""

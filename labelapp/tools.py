@@ -14,7 +14,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.annotation.label_image import read_label
-from fdglung.annotation.measured import measured_lesions
+from fdglung.annotation.measured import lesion_numbers
 from fdglung.clicks import apply_clicks
 from fdglung.clicks_network import apply_guided_clicks
 from fdglung.errors import ClickError, NoCtError, ParameterError
@@ -162,6 +162,7 @@ class SuvClick(Tool):
             outside=points(request, "background"),
             settings=settings,
             uptake=opened.uptake(percent / 100),
+            memory=opened.grown,
         )
         return _lesion_result(
             opened,
@@ -192,6 +193,7 @@ class LesionClick(Tool):
             predictor,
             inside=points(request, LESION) + points(request, "foreground"),
             outside=points(request, "background"),
+            memory=opened.outlined,
         )
         trained_on = predictor.checkpoint.spec.trained_on
         if trained_on:
@@ -291,17 +293,10 @@ def _lesion_result(
     opened: OpenStudy, labels: sitk.Image, request: Mapping[str, Any], warnings: Sequence[str], **more: Any
 ) -> Result:
     instances = str(request.get("instances", False)).lower() == "true"
-    measured = measured_lesions(opened.study, labels) if _any(labels) else ()
+    table = lesion_numbers(opened.study, labels, memory=opened.measured) if _any(labels) else []
     image = labels if instances else sitk.Cast(labels > 0, sitk.sitkUInt8)
-    table = [
-        {key: value for key, value in asdict(lesion).items() if key in _TOLD} | {"side": lesion.side.value}
-        for lesion in measured
-    ]
-    names = {f"{LESION} {lesion.label}": lesion.label for lesion in measured} if instances else {LESION: 1}
+    names = {f"{LESION} {row['label']}": row["label"] for row in table} if instances else {LESION: 1}
     return Result(image, names, tuple(dict.fromkeys(warnings)), {**more, "lesions": table})
-
-
-_TOLD = ("label", "suv_max", "suv_mean", "suv_peak", "mtv_ml", "tlg_g", "suv_max_position_mm")
 
 
 def _any(labels: sitk.Image) -> bool:

@@ -88,7 +88,7 @@ class FineTune(TrainTask):  # type: ignore[misc]
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
         try:
-            document = export_datalist(datastore.studies, run / "datalist.json", labels=self.labels)
+            document = export_datalist(datastore.source, run / "datalist.json", labels=self.labels)
             training, held_out = split_held_out(document["training"], options["held_out"])
             lists = {"training": list(training), "validation": list(held_out)}
             write_files({run / "datalist.json": json.dumps(lists).encode()})

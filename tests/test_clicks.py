@@ -119,6 +119,22 @@ def test_a_click_out_takes_that_lesion_away_and_no_other():
     assert not voxels_of(one.labels, 2)
 
 
+def test_with_a_memory_no_click_is_grown_twice_and_all_do_the_same(monkeypatch):
+    pet, grown, memory = hot_balls((15, 25, 20, 8.0, 12.0), (45, 25, 20, 5.0, 10.0)), [], {}
+    monkeypatch.setattr(
+        "fdglung.clicks.lesion_at",
+        lambda pet, click, *rest, **more: grown.append(click) or lesion_at(pet, click, *rest),
+    )
+    clicks = [(15, 25, 20), (45, 25, 20)]
+    for inside in (clicks[:1], clicks):
+        with_memory = apply_clicks(pet, None, inside=inside, outside=[], settings=SETTINGS, memory=memory)
+    assert grown == clicks
+    without = apply_clicks(pet, None, inside=clicks, outside=[], settings=SETTINGS)
+    assert (sitk.GetArrayFromImage(with_memory.labels) == sitk.GetArrayFromImage(without.labels)).all()
+    apply_clicks(pet, None, inside=clicks, outside=[], settings=SegmentationSettings(voi_fraction=0.7), memory=memory)
+    assert grown == [*clicks, *clicks, *clicks]
+
+
 def test_clicking_into_a_lesion_that_is_there_already_replaces_it():
     pet = hot_balls((30, 25, 20, 8.0, 12.0))
     first = apply_clicks(pet, None, inside=[(30, 25, 20)], outside=[], settings=SETTINGS)

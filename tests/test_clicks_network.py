@@ -154,3 +154,35 @@ def test_a_network_with_channels_of_clicks_is_shown_them(tmp_path):
     pet = pet_of(balls((20, 30, 30, 20), shape=(40, 40, 40)))
     guided_probability(pet, None, watched, inside=[(20, 30, 30)], outside=[(5, 5, 5)])
     assert {round(float(max(batch[0, channel].max() for batch in shown)), 1) for channel in (1, 2)} == {1.0}
+
+
+def test_with_a_memory_the_network_looks_once_at_each_place_and_clicks_do_the_same(network):
+    looked = []
+    watched = type(network)(
+        network.checkpoint, network.backend, lambda batch: looked.append(1) or network.predict(batch)
+    )
+    pet = pet_of(balls((15, 30, 30, 20), (95, 30, 30, 12)))
+    memory = {}
+    clicks = [(15, 30, 30), (95, 30, 30)]
+    apply_guided_clicks(pet, None, None, watched, inside=clicks[:1], outside=[], memory=memory)
+    first = len(looked)
+    second = apply_guided_clicks(pet, None, None, watched, inside=clicks, outside=[(17, 30, 30)], memory=memory)
+    assert first < len(looked)
+    before = len(looked)
+    again = apply_guided_clicks(pet, None, None, watched, inside=clicks, outside=[(13, 30, 30)], memory=memory)
+    assert len(looked) == before
+    for made, off in ((second, (17, 30, 30)), (again, (13, 30, 30))):
+        without = apply_guided_clicks(pet, None, None, network, inside=clicks, outside=[off])
+        assert (sitk.GetArrayFromImage(made.labels) == sitk.GetArrayFromImage(without.labels)).all()
+
+
+def test_what_a_network_with_channels_of_clicks_said_counts_for_the_same_clicks_alone(tmp_path):
+    tables = {**NORMALISATION, "foreground": [[0, 0], [1, 1]], "background": [[0, 0], [1, 1]]}
+    path = write_threshold_network(
+        tmp_path / "clicks.onnx", 2.0, channels=["PET", "foreground", "background"], normalisation=tables
+    )
+    predictor = open_predictor(read_checkpoint(path), "onnxruntime")
+    pet, memory = pet_of(balls((20, 30, 30, 20), shape=(40, 40, 40))), {}
+    for inside in ([(20, 30, 30)], [(20, 30, 30)], [(21, 30, 30)]):
+        guided_probability(pet, None, predictor, inside=inside, outside=[], memory=memory)
+    assert len(memory) == 2

@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ import SimpleITK as sitk
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.annotation.agreement import LabelAgreement, label_agreement
+from fdglung.annotation.pacs import Pacs, Service, is_address
+from fdglung.annotation.pacs_exchange import Exchange
+from fdglung.annotation.pacs_studies import Listing, PacsStudies
 from fdglung.annotation.studies import LABELS_FOLDER, StudyEntry, find_studies, open_study
 from fdglung.annotation.versions import FINAL, LabelVersion, latest_by_annotator, versions
 from fdglung.errors import NoLabelImagesError, OutputExistsError, ParameterError
@@ -65,31 +71,36 @@ def agreements(folder: Path | str, study: str, tag: str = FINAL) -> tuple[Disagr
 
 
 def export_datalist(
-    studies: Path | str,
+    studies: Path | str | PacsStudies,
     out: Path | str,
     *,
     labels: Path | str | None = None,
     annotator: str | None = None,
     key: str = "training",
     overwrite: bool = False,
+    progress: Callable[[str, float], None] = lambda text, fraction: None,
 ) -> dict[str, Any]:
     """Write the latest submitted labels as a datalist that the bundle's training reads.
 
     Parameters
     ----------
     studies
-        Folder of studies.
+        Folder of studies; or the address of a DICOMweb service, whose segmentations are first taken up as label
+        versions; or the studies of a PACS, whose labels are taken as they are.
     out
         The datalist, ``.json``. PET and CT of DICOM studies are written as NIfTI beside it, in `IMAGES_FOLDER`; all
         paths are relative to its folder.
     labels
-        Folder of labels; None for the subfolder of the studies.
+        Folder of labels; None for the subfolder of the studies, or for ``labels`` in the working folder where a PACS
+        has them.
     annotator
         Whose labels to take; None for the latest of each study, whoever made it.
     key
         Name of the list.
     overwrite
         Whether an earlier datalist may be replaced.
+    progress
+        Called with what is being done and how much of it is done.
 
     Returns
     -------
@@ -105,6 +116,8 @@ def export_datalist(
         The datalist is there and may not be replaced.
     InputError
         A labelled study cannot be read any more.
+    PacsError
+        The PACS does not answer.
 
     """
     out = Path(out)
@@ -114,25 +127,74 @@ def export_datalist(
         raise OutputExistsError(
             f"the output {out} exists", attribute="out", remedy="Name another file, or pass --overwrite"
         )
-    home = Path(labels) if labels is not None else Path(studies) / LABELS_FOLDER
-    entries = find_studies(studies, labels=home)
-    chosen = [(entry, version) for entry in entries if (version := _chosen(home, entry.name, annotator)) is not None]
-    if not chosen:
-        raise NoLabelImagesError(
-            "no study has a submitted label" + (" by this annotator" if annotator else ""),
-            attribute="STUDIES",
-            remedy="Annotate a study first, or name the folder of labels with --labels",
-        )
+    home = _labels_folder(studies, labels)
+    with ExitStack() as stack:
+        listed = _studies(studies, home, stack)
+        chosen = [(name, version) for name in listed if (version := _chosen(home, name, annotator)) is not None]
+        if not chosen:
+            raise NoLabelImagesError(
+                "no study has a submitted label" + (" by this annotator" if annotator else ""),
+                attribute="STUDIES",
+                remedy="Annotate a study first, or name the folder of labels with --labels",
+            )
+        entries = []
+        for number, (name, version) in enumerate(chosen):
+            progress("Writing labelled studies", number / len(chosen))
+            with listed[name]() as entry:
+                entries.append(_entry(entry, version, out.parent, overwrite=overwrite))
+    progress("Writing labelled studies", 1.0)
     document: dict[str, Any] = {
         "notice": RESEARCH_NOTICE,
-        key: [_entry(entry, version, out.parent, overwrite=overwrite) for entry, version in chosen],
+        key: entries,
         "agreement": [
             {"study": found.study, "annotators": list(found.annotators), **asdict(found.agreement)}
-            for found in _all_agreements(home, (entry.name for entry, _ in chosen))
+            for found in _all_agreements(home, (name for name, _ in chosen))
         ],
     }
     write_files({out: (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()})
     return document
+
+
+Opener = Callable[[], AbstractContextManager[StudyEntry]]
+"""Gives a study whose files are there as long as the block runs."""
+
+
+def _labels_folder(studies: Path | str | PacsStudies, labels: Path | str | None) -> Path:
+    if labels is not None:
+        return Path(labels)
+    if isinstance(studies, PacsStudies):
+        return studies.labels
+    return Path(LABELS_FOLDER) if is_address(studies) else Path(studies) / LABELS_FOLDER
+
+
+def _studies(studies: Path | str | PacsStudies, home: Path, stack: ExitStack) -> Mapping[str, Opener]:
+    if isinstance(studies, PacsStudies):
+        return _of_pacs(studies, studies.listing())
+    if is_address(studies):
+        return _of_address(str(studies), home, stack)
+
+    def of(entry: StudyEntry) -> Opener:
+        return lambda: nullcontext(entry)
+
+    return {entry.name: of(entry) for entry in find_studies(studies, labels=home)}
+
+
+def _of_pacs(remote: PacsStudies, listing: Listing) -> Mapping[str, Opener]:
+    return {name: partial(remote.fetched, study) for name, study in listing.studies.items()}
+
+
+def _of_address(url: str, home: Path, stack: ExitStack) -> Mapping[str, Opener]:
+    """Take up the PACS' segmentations; list its studies, for a cache of their own that holds one at a time."""
+    cache = stack.enter_context(tempfile.TemporaryDirectory(prefix="fdglung_export_"))
+    remote = PacsStudies(Pacs(Service.of(url)), cache, labels=home, cache_gb=0.0)
+    listing = remote.listing()
+
+    def pet_of(name: str) -> sitk.Image:
+        with remote.fetched(listing.study(name)) as entry:
+            return open_study(entry).pet
+
+    Exchange(remote.pacs, home).take_up(listing, pet_of)
+    return _of_pacs(remote, listing)
 
 
 def _chosen(home: Path, study: str, annotator: str | None) -> LabelVersion | None:

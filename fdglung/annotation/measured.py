@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
 from fdglung import lesions, pipeline
 from fdglung.annotation.label_image import as_lesions
@@ -14,6 +17,9 @@ from fdglung.lungs import LungRegion
 from fdglung.pipeline import Settings
 from fdglung.segmentation import LesionSegmentation
 from fdglung.study import Study
+
+NUMBERS = ("suv_max", "suv_mean", "suv_peak", "mtv_ml", "tlg_g", "suv_max_position_mm")
+"""Of `fdglung.lesions.Lesion`, what `lesion_numbers` gives."""
 
 
 def measured_lesions(study: Study, label: sitk.Image, *, lungs: LungRegion | None = None) -> tuple[Lesion, ...]:
@@ -37,6 +43,39 @@ def measured_lesions(study: Study, label: sitk.Image, *, lungs: LungRegion | Non
     labels, found = as_lesions(label, _pet(study))
     seed = str(study.pet_headers[0].SeriesInstanceUID) if study.pet_headers else ""
     return lesions.measure(_pet(study), labels, found, lungs=lungs, seed=seed)
+
+
+def lesion_numbers(
+    study: Study, label: sitk.Image, *, memory: MutableMapping[Any, Lesion] | None = None
+) -> list[dict[str, Any]]:
+    """Return the label, `NUMBERS` and place of the lesions of a label, as `measured_lesions` has them.
+
+    Parameters
+    ----------
+    study, label
+        As in `measured_lesions`.
+    memory
+        Lesions of the same PET that were measured before, each by its voxels; new ones are added. Of a label that
+        changes with each click most lesions stay as they are.
+
+    """
+    labels, found = as_lesions(label, _pet(study))
+    memory = {} if memory is None else memory
+    array = sitk.GetArrayViewFromImage(labels)
+    boxes = ndimage.find_objects(array)
+    rows = []
+    for lesion in found:
+        box = boxes[lesion.label - 1]
+        voxels = np.packbits(array[box] == lesion.label).tobytes()
+        key = (tuple((side.start, side.stop) for side in box), voxels)
+        known = memory.get(key)
+        if known is None:
+            (known,) = lesions.measure(_pet(study), labels, [lesion])
+            memory[key] = known
+        rows.append(
+            {"label": lesion.label, **{name: getattr(known, name) for name in NUMBERS}, "side": known.side.value}
+        )
+    return rows
 
 
 def annotated_seg(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -46,7 +48,7 @@ def label_of_seg(seg: Dataset, pet: sitk.Image) -> sitk.Image:
 
     label = np.zeros(pet.GetSize()[::-1], np.uint16)
     try:
-        read = Segmentation.from_dataset(seg, copy=False)
+        read = Segmentation.from_dataset(_without_empty_dimensions(seg), copy=False)
         numbers = sorted(int(one.SegmentNumber) for one in read.SegmentSequence if not _is_left_out(one))
         if not numbers:
             raise UnknownLabelError(
@@ -69,6 +71,16 @@ def label_of_seg(seg: Dataset, pet: sitk.Image) -> sitk.Image:
     image = sitk.GetImageFromArray(label)
     image.CopyInformation(pet)
     return image
+
+
+def _without_empty_dimensions(seg: Dataset) -> Dataset:
+    """Return a SEG that can be read: OHIF 3.13 names dimensions of its label maps and leaves their values out."""
+    frames = seg.get("PerFrameFunctionalGroupsSequence") or ()
+    if "DimensionIndexSequence" not in seg or all("FrameContentSequence" in frame for frame in frames):
+        return seg
+    readable = deepcopy(seg)
+    del readable.DimensionIndexSequence
+    return readable
 
 
 def _is_left_out(description: Dataset) -> bool:

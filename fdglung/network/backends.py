@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,14 +162,17 @@ def open_openvino(path: Path) -> Predict:
     core = openvino.Core()
     model = core.read_model(str(path))
     compiled: dict[tuple[int, ...], Any] = {}
+    # A compiled model answers one request at a time, and gives it all processors.
+    one = threading.Lock()
 
     def predict(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        # A fixed shape is compiled to faster code than an open one, and windows have one shape.
-        if batch.shape not in compiled:
-            model.reshape(list(batch.shape))
-            compiled.clear()
-            compiled[batch.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return np.array(compiled[batch.shape](batch)[0], np.float32)
+        with one:
+            # A fixed shape is compiled to faster code than an open one, and windows have one shape.
+            if batch.shape not in compiled:
+                model.reshape(list(batch.shape))
+                compiled.clear()
+                compiled[batch.shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            return np.array(compiled[batch.shape](batch)[0], np.float32)
 
     return predict
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from fdglung.cli_progress import ProgressBar
 from fdglung.errors import BackendError, FdglungError
 from labelapp.demo.orthanc import orthanc
 from labelapp.demo.processes import running
-from labelapp.demo.site import fetch_viewer, serving, site
+from labelapp.demo.site import PROTOCOL, fetch_viewer, serving, site
 
 _START_SECONDS = 600.0
 
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="of MONAI Label (default: 8000)")
     parser.add_argument("--viewer-port", type=int, default=3000, help="of the OHIF viewer (default: 3000)")
     parser.add_argument("--pacs-port", type=int, default=8042, help="of Orthanc (default: 8042)")
+    parser.add_argument("--viewer", type=Path, metavar="FOLDER", help="where that is kept (default: within FOLDER)")
     parser.add_argument("--no-viewer", action="store_true", help="without the viewer of the npm registry")
     parser.add_argument("--checkpoint", default="", metavar="FILE", help="network that proposes lesions")
     return parser
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 def _start(options: argparse.Namespace, stack: ExitStack) -> None:
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    built = None if options.no_viewer else fetch_viewer(folder / "viewer")
+    built = None if options.no_viewer else fetch_viewer(options.viewer or folder / "viewer")
     studies = options.dicom or _phantoms(folder, options.studies)
     service = stack.enter_context(orthanc(folder / "orthanc", options.pacs_port))
     pacs = Pacs(service)
@@ -127,13 +128,16 @@ def _answers(port: int) -> bool:
 
 
 def _tell(options: argparse.Namespace, pacs: Pacs, folder: Path, *, with_viewer: bool) -> None:
-    pets: Iterable[RemoteSeries] = pacs.series("PT")
+    pets: Sequence[RemoteSeries] = pacs.series("PT")
     print(f"\nMONAI Label for 3D Slicer: http://127.0.0.1:{options.port}")
     print(f"OHIF with MONAI Label:     http://127.0.0.1:{options.port}/ohif/")
     for pet in pets:
         print(f"  http://127.0.0.1:{options.port}/ohif/monai-label?StudyInstanceUIDs={pet.study}")
     if with_viewer:
-        print(f"OHIF, the current viewer:  http://127.0.0.1:{options.viewer_port}/")
+        viewer = f"http://127.0.0.1:{options.viewer_port}/"
+        print(f"OHIF, the current viewer:  {viewer}")
+        for pet in pets:
+            print(f"  {viewer}viewer?StudyInstanceUIDs={pet.study}&hangingProtocolId={PROTOCOL}")
     else:
         print("The current OHIF viewer is left out: it is fetched by npm, which is not installed or not wanted.")
     print(f"Labels:                    {folder / 'labels'}")

@@ -95,8 +95,12 @@ def fetch_viewer(folder: Path) -> Path | None:
     return built
 
 
+PROTOCOL = "fdglung.petct"
+"""Hanging protocol of `app_config`: CT, PET and segmentation over each other."""
+
+
 def app_config() -> str:
-    """Return the viewer's settings: the PACS at the viewer's own address, nothing else."""
+    """Return the viewer's settings: the PACS at the viewer's own address, nothing else; and what mends it here."""
     source = {
         "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
         "sourceName": "pacs",
@@ -132,7 +136,8 @@ def app_config() -> str:
         "defaultDataSourceName": "pacs",
         "dataSources": [source],
     }
-    return f"window.config = {json.dumps(settings, indent=2)};\n"
+    ours = Path(__file__).with_name("viewer_config.js").read_text(encoding="utf-8")
+    return f"window.config = {json.dumps(settings, indent=2)};\n{ours}"
 
 
 def site(built: Path, service: Service) -> Any:

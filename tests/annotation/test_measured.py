@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from fdglung import study
-from fdglung.annotation.measured import annotated_seg, measured_lesions
+from fdglung.annotation.measured import NUMBERS, annotated_seg, lesion_numbers, measured_lesions
 from tests.simple_thorax import simple_thorax, write_dicom
 
 
@@ -59,3 +59,24 @@ def test_a_label_is_measured_as_its_voxels_are(loaded):
         voxels = mask == mask[np.unravel_index(np.where(mask > 0, abs(suv - lesion.suv_max), 1e9).argmin(), mask.shape)]
         assert lesion.suv_mean == pytest.approx(suv[voxels].mean(), rel=1e-5)
         assert lesion.mtv_ml == pytest.approx(voxels.sum() * voxel_ml)
+
+
+def test_numbers_are_those_of_the_lesions_and_of_known_voxels_they_are_not_measured_again(loaded, monkeypatch):
+    found, phantom = loaded
+    lesions = measured_lesions(found, phantom.lesion_mask)
+    memory = {}
+    for _ in range(2):
+        rows = lesion_numbers(found, phantom.lesion_mask, memory=memory)
+        assert [row["label"] for row in rows] == [1, 2, 3]
+        for row, lesion in zip(rows, lesions, strict=True):
+            assert {name: row[name] for name in NUMBERS} == {name: getattr(lesion, name) for name in NUMBERS}
+        monkeypatch.setattr("fdglung.annotation.measured.lesions.measure", None)
+    # One lesion less: those that stay get other labels.
+    without = sitk.Mask(phantom.lesion_mask, phantom.lesion_mask != hottest_of(found.pet, phantom.lesion_mask))
+    rows = lesion_numbers(found, without, memory=memory)
+    assert [(row["label"], row["suv_max"]) for row in rows] == [(1, lesions[1].suv_max), (2, lesions[2].suv_max)]
+
+
+def hottest_of(pet, labels):
+    values, suv = sitk.GetArrayFromImage(labels), sitk.GetArrayFromImage(pet)
+    return int(values[np.unravel_index(np.where(values > 0, suv, 0).argmax(), suv.shape)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import shutil
@@ -17,7 +18,15 @@ from fdglung import study
 from fdglung.annotation.pacs import Pacs, Service
 from fdglung.annotation.pacs_studies import PacsStudies
 from fdglung.annotation.studies import open_study
-from fdglung.errors import InputError, NoCtError, NotQuantitativePetError, PacsError, ParameterError, UnknownStudyError
+from fdglung.errors import (
+    InputError,
+    NoCtError,
+    NotQuantitativePetError,
+    OutputWriteError,
+    PacsError,
+    ParameterError,
+    UnknownStudyError,
+)
 from tests.dicomweb_server import DicomWebServer
 from tests.simple_thorax import simple_thorax, write_dicom
 
@@ -160,6 +169,24 @@ def test_a_pacs_that_vanishes_or_sends_less_is_named_and_leaves_nothing_behind(s
     assert remote.pet.uid in str(caught.value)
     assert not list((tmp_path).rglob("*.dcm"))
     server.faults.clear()
+    with studies.fetched(remote) as entry:
+        assert open_study(entry).pet is not None
+
+
+def test_a_disk_that_fills_while_a_study_is_fetched_is_told_and_nothing_half_is_kept(server, tmp_path, monkeypatch):
+    studies = studies_of(server, tmp_path)
+    (remote,) = studies.listing().studies.values()
+    fetch = Pacs.fetch
+
+    def full(pacs, series, folder):
+        fetch(pacs, series, folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Pacs, "fetch", full)
+    with pytest.raises(OutputWriteError, match="Free space"), studies.fetched(remote):
+        pass
+    assert not list(tmp_path.rglob("*.dcm"))
+    monkeypatch.undo()
     with studies.fetched(remote) as entry:
         assert open_study(entry).pet is not None
 

@@ -76,6 +76,14 @@ def test_every_kind_of_seg_gives_the_planted_label_though_empty_slices_are_left_
     assert label.GetOrigin() == loaded.pet.GetOrigin()
 
 
+def test_a_label_map_whose_frames_lack_the_values_of_its_dimensions_is_read_as_ohif_writes_it(loaded, planted):
+    seg = seg_of(loaded, planted, kind="LABELMAP")
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        del frame.FrameContentSequence
+    assert (array_of(label_of_seg(seg, loaded.pet)) == planted).all()
+    assert "DimensionIndexSequence" in seg
+
+
 def test_slices_in_another_order_than_the_pets_are_put_right(loaded, planted):
     turned = study.Study(loaded.pet, None, pet_headers=loaded.pet_headers[::-1])
     assert (array_of(label_of_seg(seg_of(turned, planted[::-1]), loaded.pet)) == planted).all()

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import errno
+import hashlib
 import json
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from fdglung.annotation.versions import (
     versions,
 )
 from fdglung.errors import OutputWriteError, ParameterError, UnknownStudyError
+from tests.cases import ROOT
 
 
 def label(value=1):
@@ -75,6 +79,32 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing(tmp_path, monkeypatch):
         save_version(tmp_path, "s", label(2), annotator="a")
     assert [value_of(version) for version in versions(tmp_path, "s")] == [1]
     assert [path.name for path in (tmp_path / "s" / "final").iterdir()] == ["v0001"]
+
+
+SAVE_AND_SAVE = """
+import sys
+import numpy as np, SimpleITK as sitk
+from fdglung.annotation.versions import save_version
+for value in range(1, 1000):
+    label = sitk.GetImageFromArray(np.full((3, 4, 5), value, np.uint16))
+    save_version(sys.argv[1], "s", label, annotator="a")
+    print(value, flush=True)
+"""
+
+
+def test_a_saver_that_is_killed_loses_no_version_that_it_saved(tmp_path):
+    command = [sys.executable, "-c", SAVE_AND_SAVE, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        while int(process.stdout.readline()) < 5:
+            pass
+        process.kill()
+        said = [5, *(int(line) for line in process.stdout)]
+    found = versions(tmp_path, "s")
+    assert [value_of(version) for version in found] == list(range(1, len(found) + 1))
+    assert len(found) >= said[-1]
+    for version in found:
+        assert version.info["sha256"] == hashlib.sha256(version.path.read_bytes()).hexdigest()
+    assert save_version(tmp_path, "s", label(9), annotator="b").number > len(found)
 
 
 def test_a_half_written_version_is_none(tmp_path):

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
 from urllib.parse import unquote
 
 import pydicom
@@ -15,10 +19,13 @@ from starlette.testclient import TestClient
 
 import labelapp.pydicom3  # noqa: F401
 from fdglung.annotation.pacs import Service
-from labelapp.demo.site import app_config, site
+from labelapp.demo.site import PROTOCOL, app_config, site
 from labelapp.ohif import add_routes, is_dicomweb, viewer_file, without_unusual_sex
+from labelapp.ohif import app_config as ohif_config
 from tests.dicomweb_server import DicomWebServer
 from tests.simple_thorax import simple_thorax, write_dicom
+
+UPSTREAM = Path(find_spec("monailabel").origin).parent / "endpoints" / "static" / "ohif"
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +166,20 @@ def test_the_other_viewer_stands_beside_the_pacs_isolated_from_other_pages(serve
     assert len(client.get("/dicom-web/series").json()) == 2
     assert client.get("/dicom-web/servers").status_code == 404
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 403
-    settings = json.loads(app_config().removeprefix("window.config = ").rstrip().removesuffix(";"))
+    settings, _ = json.JSONDecoder().raw_decode(app_config().removeprefix("window.config = "))
     assert settings["dataSources"][0]["configuration"]["qidoRoot"] == "/dicom-web"
+    assert f"id: '{PROTOCOL}'" in client.get("/app-config.js").text
     assert client.get("/app-config.js").text == app_config()
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize("which", [app_config, lambda: ohif_config(UPSTREAM)])
+def test_the_viewers_settings_are_a_script_that_leaves_a_list_of_extensions(tmp_path, which):
+    (tmp_path / "config.js").write_text(
+        "globalThis.window = {localStorage: {}}; globalThis.XMLHttpRequest = class { open() {} };\n"
+        "globalThis.document = {createElement: () => ({style: {}})};\n"
+        f"{which()}\nconsole.log(JSON.stringify(window.config.extensions.map(one => one.id)));"
+    )
+    done = subprocess.run(["node", str(tmp_path / "config.js")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert any(name.startswith("fdglung.") for name in json.loads(done.stdout.splitlines()[-1]))

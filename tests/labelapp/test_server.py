@@ -22,6 +22,7 @@ from fdglung.files import write_nifti_image
 from fdglung.pipeline import analyze
 from fdglung.segmentation_files import segment_files
 from tests.cases import ROOT
+from tests.dicomweb_server import DicomWebServer
 from tests.simple_thorax import simple_thorax, write_dicom
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_with_own_lungs"), pytest.mark.timeout(1800)]
@@ -141,7 +142,9 @@ def refusal(call, *arguments, **options):
 def test_info_lists_the_tools_and_strategies_and_that_this_is_research_software(client):
     info = client().info()
     assert set(info["models"]) == {"lesions", "suv_threshold", "suv_click", "lungs"}
-    assert set(info["strategies"]) == {"random", "first", "uncertainty"}
+    assert set(info["strategies"]) == {
+        *("random", "first", "uncertainty", "disagreement", "volume_error", "diversity"),
+    }
     assert "Not a medical device" in info["description"]
     assert info["datastore"]["total"] == 4
 
@@ -399,26 +402,32 @@ def test_labels_become_a_datalist_that_training_reads(client, folder, tmp_path):
         )
 
 
-def test_the_stock_command_serves_the_app_once_its_import_is_mended(folder, tmp_path):
-    def command(port):
-        start = "import labelapp.pydicom3, runpy; runpy.run_module('monailabel.main', run_name='__main__')"
-        options = [
-            "--studies",
-            str(folder[0]),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--conf",
-            "checkpoint",
-            "none",
-        ]
-        return ["-c", start, "start_server", "--app", "labelapp", *options]
+@pytest.mark.parametrize("where", ["folder", "PACS"])
+def test_the_stock_command_serves_the_app_on_a_folder_and_on_a_pacs(folder, tmp_path, where):
+    with DicomWebServer(sorted((folder[0] / "alpha").rglob("*.dcm"))) as pacs:
+        studies = str(folder[0]) if where == "folder" else pacs.url
+        name = "alpha"
 
-    running = Server(command, tmp_path / "stock.log")
-    try:
-        status, body = running.get("/info/")
-        assert status == 200
-        assert json.loads(body)["name"] == "fdglung"
-    finally:
-        running.stop()
+        def command(port):
+            place = ["--studies", studies, "--host", "127.0.0.1", "--port", str(port)]
+            conf = ["--conf", "checkpoint", "none", "--conf", "labels", str(tmp_path / "labels")]
+            return ["-m", "monailabel.main", "start_server", "--app", "labelapp", *place, *conf]
+
+        running = Server(command, tmp_path / "stock.log")
+        try:
+            from monailabel.client import MONAILabelClient
+
+            client = MONAILabelClient(f"http://127.0.0.1:{running.port}", str(tmp_path), client_id="anna")
+            assert client.info()["name"] == "fdglung"
+            if where == "PACS":
+                name = client.next_sample("first", {})["id"]
+                assert name in {str(one.SeriesInstanceUID) for one in pacs.headers.values() if one.Modality == "PT"}
+            path, _ = client.infer("suv_threshold", name, {**PARAMS, "kind": "fixed", "value": 4.0, "region": "all"})
+            suv = sitk.GetArrayFromImage(folder[1].pet)
+            # The file of the PET holds whole numbers.
+            assert mask_of(path)[suv > 4.1].mean() > 0.99
+            assert not mask_of(path)[suv < 3.9].any()
+            log = running.log.read_text().replace(str(folder[0]), "")
+            assert not [uid for one in pacs.headers.values() if (uid := str(one.SeriesInstanceUID)) in log]
+        finally:
+            running.stop()

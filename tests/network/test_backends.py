@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -51,6 +52,19 @@ def test_every_backend_gives_what_torch_gives_for_any_window(tmp_path, monkeypat
         assert reference.shape == (1, 2, side, side, side)
         assert reference.std() > 0.01
         assert np.abs(found(batch(side=side)) - reference).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_several_threads_may_ask_one_network_at_once_for_windows_of_several_shapes(tmp_path, backend):
+    pytest.importorskip(backend)
+    path = write_threshold_network(tmp_path / "model.onnx", 2.0)
+    predictor = backends.open_predictor(read_checkpoint(path), backend)
+    channels = len(predictor.checkpoint.spec.channels)
+    windows = [np.full((1, channels, *[16 + 16 * (n % 2)] * 3), n / 20, np.float32) for n in range(20)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(predictor.predict, windows))
+    for found, window in zip(together, windows, strict=True):
+        np.testing.assert_array_equal(found, predictor.predict(window))
 
 
 def test_the_export_is_made_once_and_kept(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pydicom
+import SimpleITK as sitk
 from pydicom import Dataset
 
 from fdglung.annotation import versions
@@ -17,9 +18,8 @@ from fdglung.annotation.pacs_studies import Listing
 from fdglung.annotation.seg_label import label_of_seg
 from fdglung.annotation.versions import FINAL, LabelVersion, annotator_name
 from fdglung.errors import InputError, OutputError, PacsError
-from labelapp.open_studies import OpenStudy
 
-logger = logging.getLogger("labelapp")
+logger = logging.getLogger(__name__)
 
 ORIGINAL = "original"
 """Tag of what a program made alone, as MONAI Label calls it."""
@@ -69,15 +69,15 @@ class Exchange:
         reason = self._failed.get(version.folder, "it was not asked")
         return f"saved here and not yet in the PACS ({reason}); it is sent again until the PACS takes it"
 
-    def take_up(self, listing: Listing, open_study: Callable[[str], OpenStudy]) -> None:
+    def take_up(self, listing: Listing, pet_of: Callable[[str], sitk.Image]) -> None:
         """Save each segmentation of a listed PET that is no version yet as one: `FINAL`, or `ORIGINAL` if automatic.
 
         Parameters
         ----------
         listing
             What the PACS listed.
-        open_study
-            Returns the opened study of a PET's SeriesInstanceUID.
+        pet_of
+            Returns the PET of a SeriesInstanceUID, SUVbw in g/ml.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Exchange:
                 continue
             done = True
             for pet, header in self._new(series, listing):
-                done &= self._take(pet, series, header, open_study)
+                done &= self._take(pet, series, header, pet_of)
             if done:
                 self._seen[series.uid] = series.instances
 
@@ -114,12 +114,12 @@ class Exchange:
         )
         return {str(version.info.get(key)) for version in found for key in ("sop_instance_uid", _TAKEN_FROM)}
 
-    def _take(self, pet: str, series: RemoteSeries, header: Dataset, open_study: Callable[[str], OpenStudy]) -> bool:
+    def _take(self, pet: str, series: RemoteSeries, header: Dataset, pet_of: Callable[[str], sitk.Image]) -> bool:
         uid = str(header.SOPInstanceUID)
         try:
-            opened = open_study(pet)
+            image = pet_of(pet)
             found = self.pacs.object(series, uid)
-            label, lesions = as_lesions(label_of_seg(found, opened.pet), opened.pet)
+            label, lesions = as_lesions(label_of_seg(found, image), image)
             versions.save_version(
                 self.labels,
                 pet,
