@@ -265,9 +265,11 @@ def _slices(files: Sequence[DicomFile], verdicts: list[SeriesVerdict]) -> list[S
 
 
 def _without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], list[str]]:
+    uids = [text(one.header, "SOPInstanceUID") for one in slices]
+    if all(uids) and len({(uid, one.frame) for uid, one in zip(uids, slices, strict=True)}) == len(slices):
+        return list(slices), []
     kept: dict[tuple[object, ...], Slice] = {}
-    for index, one in enumerate(slices):
-        uid = text(one.header, "SOPInstanceUID")
+    for index, (one, uid) in enumerate(zip(slices, uids, strict=True)):
         # Without a UID nothing tells a copy from another slice.
         key: tuple[object, ...] = (index,) if not uid else (uid, one.frame, one.file.size, *_fingerprint(one.header))
         kept.setdefault(key, one)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from fdglung.lungs.classical import box_around
 
 Mask = NDArray[np.bool_]
 
@@ -35,36 +39,57 @@ def agreed(by_network: sitk.Image, by_thresholds: sitk.Image, ct: sitk.Image) ->
     Returns
     -------
     tuple
-        The mask, uint8 on the same grid, and what a physician must know of it, in full sentences.
+        The mask, uint8 on the same grid, `by_network` itself where nothing changes; and what a physician must know of
+        it, in full sentences.
 
     """
     network, thresholds = sitk.GetArrayFromImage(by_network), sitk.GetArrayViewFromImage(by_thresholds)
-    hu = sitk.GetArrayViewFromImage(ct)
     stride = tuple(max(1, round(_COARSE_MM / step)) for step in ct.GetSpacing()[::-1])
     coarse = tuple(slice(None, None, step) for step in stride)
-    small = hu[coarse]
-    warnings = []
-    missed = (thresholds[coarse] > 0) & (network[coarse] == 0)
-    lung, _ = _pieces(missed, small, _THIN_VOXELS)
-    lung = _beside(lung, network[coarse] > 0)
-    if lung.sum() > _MOST_LEFT_OUT * np.count_nonzero(thresholds[coarse]):
-        added = _around(ndimage.binary_propagation(lung, mask=missed), stride, hu.shape)
-        added &= (thresholds > 0) & (network == 0)
-        network[added] = thresholds[added]
-        volume_ml = np.count_nonzero(added) * float(np.prod(ct.GetSpacing())) / 1000
-        warnings.append(
-            f"The network for the lungs left out {volume_ml:.0f} ml that hold air and are lung by thresholds; they "
-            "were added, and the outline of the lungs is less certain than usual."
-        )
-    taken = (network[coarse] > 0) & (thresholds[coarse] == 0) & (small < _AIR_HU)
-    _, gas = _pieces(taken, small, _THIN_GAS_VOXELS)
-    gas &= ~_beside(gas, thresholds[coarse] > 0)
-    if gas.any():
-        pure = ndimage.binary_propagation(gas, np.ones((3, 3, 3)), mask=taken & (small < _GAS_HU))
-        network[_around(pure, stride, hu.shape) & (network > 0) & (thresholds == 0) & (hu < _AIR_HU)] = 0
+    either = (network[coarse] > 0) | (thresholds[coarse] > 0)
+    if not either.any():
+        return by_network, ()
+    # Most of a CT is neither.
+    near = tuple(
+        slice(side.start * step, side.stop * step)
+        for side, step in zip(box_around(either, margin=2 * _THIN_VOXELS), stride, strict=True)
+    )
+    added, removed = _differences(network[near], thresholds[near], sitk.GetArrayViewFromImage(ct)[near], stride)
+    if not (added.any() or removed.any()):
+        return by_network, ()
+    network[near][added] = thresholds[near][added]
+    network[near][removed] = 0
     mended = sitk.GetImageFromArray(network)
     mended.CopyInformation(by_network)
-    return mended, tuple(warnings)
+    if not added.any():
+        return mended, ()
+    volume_ml = np.count_nonzero(added) * float(np.prod(ct.GetSpacing())) / 1000
+    return mended, (
+        f"The network for the lungs left out {volume_ml:.0f} ml that hold air and are lung by thresholds; they were "
+        "added, and the outline of the lungs is less certain than usual.",
+    )
+
+
+def _differences(
+    network: NDArray[np.uint8], thresholds: NDArray[np.uint8], hu: NDArray[Any], stride: tuple[int, ...]
+) -> tuple[Mask, Mask]:
+    """Return what the network has to get of the lungs of thresholds, and what it has to lose."""
+    coarse = tuple(slice(None, None, step) for step in stride)
+    found, held, small = network[coarse] > 0, thresholds[coarse] > 0, hu[coarse]
+    added, removed = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
+    missed = held & ~found
+    lung, _ = _pieces(missed, small, _THIN_VOXELS)
+    lung = _beside(lung, found)
+    if lung.sum() > _MOST_LEFT_OUT * np.count_nonzero(held):
+        added = _around(ndimage.binary_propagation(lung, mask=missed), stride, hu.shape)
+        added &= (thresholds > 0) & (network == 0)
+    taken = found & ~held & (small < _AIR_HU)
+    _, gas = _pieces(taken, small, _THIN_GAS_VOXELS)
+    gas &= ~_beside(gas, held)
+    if gas.any():
+        pure = ndimage.binary_propagation(gas, np.ones((3, 3, 3)), mask=taken & (small < _GAS_HU))
+        removed = _around(pure, stride, hu.shape) & (network > 0) & (thresholds == 0) & (hu < _AIR_HU)
+    return added, removed
 
 
 def _pieces(mask: Mask, hu: NDArray[np.generic], thin_voxels: int) -> tuple[Mask, Mask]:

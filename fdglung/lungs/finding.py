@@ -156,6 +156,8 @@ def _by_weights(
         except NoThoraxError:
             warnings.append(_UNCONFIRMED)
             return found
+    if mask is found.mask:
+        return found
     warnings += more
     lobes = None if found.lobes is None else sitk.Mask(found.lobes, mask)
     return replace(found, mask=mask, plausibility=check(mask, ct), lobes=lobes)
