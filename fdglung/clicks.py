@@ -113,7 +113,7 @@ def apply_clicks(
     outside: Sequence[Sequence[float]],
     settings: SegmentationSettings,
     uptake: UptakeMap | None = None,
-    memory: MutableMapping[Any, GrownLesion] | None = None,
+    memory: MutableMapping[Any, tuple[GrownLesion | None]] | None = None,
 ) -> ClickedLesions:
     """Add the lesions under some clicks to a label image and take those under others away.
 
@@ -130,8 +130,8 @@ def apply_clicks(
     settings, uptake
         As in `lesion_at`.
     memory
-        Lesions that were grown before in the same PET and uptake, each by its click and settings; new ones are added.
-        Clicks of a session come again with each new one.
+        Lesions that were grown before in the same PET and uptake, each by its click and settings, None where nothing
+        grew; new ones are added. Clicks of a session come again with each new one.
 
     Returns
     -------
@@ -150,13 +150,12 @@ def apply_clicks(
     added = removed = 0
     for number, click in enumerate(inside, start=1):
         key = (voxel_of(pet, click), settings)
-        lesion = known.get(key) or lesion_at(pet, click, settings, uptake=uptake)
+        (lesion,) = known[key] = known.get(key) or (lesion_at(pet, click, settings, uptake=uptake),)
         if lesion is None:
             warnings.append(f"Click {number} into a lesion hit no uptake that stands out of its surroundings.")
             continue
-        known[key] = lesion
-        old = {int(labels[voxel_of(pet, click)[::-1]]), mostly_in(labels, lesion.voxels)} - {0}
-        labels[np.isin(labels, list(old))] = 0
+        for old in {int(labels[voxel_of(pet, click)[::-1]]), mostly_in(labels, lesion.voxels)} - {0}:
+            labels[labels == old] = 0
         labels[tuple(lesion.voxels.T)] = labels.max() + 1
         added += 1
         warnings += lesion.warnings

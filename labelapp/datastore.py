@@ -16,7 +16,7 @@ from fdglung.annotation import versions
 from fdglung.annotation.label_image import as_lesions, read_label
 from fdglung.annotation.measured import annotated_seg
 from fdglung.annotation.pacs_studies import PacsStudies
-from fdglung.annotation.studies import StudyEntry, find_studies
+from fdglung.annotation.studies import StudyEntry, find_studies, find_study
 from fdglung.annotation.versions import FINAL, LabelVersion
 from fdglung.errors import NotQuantitativePetError, ParameterError, UnknownStudyError
 from fdglung.files import write_nifti_image, written_together
@@ -73,12 +73,13 @@ class FolderStore(Datastore):  # type: ignore[misc]
             There is no such study.
 
         """
-        entries = self._listed_entries()
-        if image_id not in entries:
+        if image_id not in self._listed[1]:
             self.refresh()
-            entries = self._listed_entries()
-        if image_id in entries:
-            return entries[image_id]
+        entries = self._listed[1]
+        # Its files or its overrides may have changed since; the other studies' do not matter to this request.
+        entry = find_study(self.studies, image_id, labels=self.labels) if image_id in entries else None
+        if entry is not None:
+            return entry
         stem, _, kind = str(image_id).rpartition("_")
         if kind.lower() in ("ct", "hu", "ctres") and stem in entries:
             raise NotQuantitativePetError(

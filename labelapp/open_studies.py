@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping, Sequence
@@ -25,6 +26,9 @@ from fdglung.uptake_map import UptakeMap, uptake_map
 
 T = TypeVar("T")
 
+CORES_OF_A_STEP = 2
+"""As many studies are worked on at once as the machine has cores, divided by this."""
+
 
 class Recent(OrderedDict[Any, Any]):
     """A dictionary that forgets what came in longest ago."""
@@ -43,9 +47,15 @@ class Recent(OrderedDict[Any, Any]):
 
 
 class OpenStudy:
-    """A study with what has been found in it so far; each step is done once, by whoever asks first."""
+    """A study with what has been found in it so far; each step is done once, by whoever asks first.
 
-    def __init__(self, entry: StudyEntry, settings: Settings, predictors: Sequence[Predictor]) -> None:
+    Steps of different studies take turns. Side by side they are hardly sooner done, each uses all cores for the longer
+    part, and meanwhile every other request, which needs Python's lock for a moment, waits for all of them.
+    """
+
+    def __init__(
+        self, entry: StudyEntry, settings: Settings, predictors: Sequence[Predictor], turns: threading.Semaphore
+    ) -> None:
         self.entry = entry
         self.settings = settings
         self._predictors = tuple(predictors)
@@ -57,6 +67,8 @@ class OpenStudy:
         """Lesions' numbers, for `fdglung.annotation.measured.lesion_numbers`."""
         self._done: dict[Any, Any] = {}
         self._lock = threading.RLock()
+        self._turns = turns
+        self._has_turn = False
 
     @property
     def study(self) -> Study:
@@ -136,9 +148,20 @@ class OpenStudy:
     def _once(self, step: Any, make: Callable[[], T]) -> T:
         with self._lock:
             if step not in self._done:
-                self._done[step] = make()
+                self._done[step] = self._in_turn(make)
             done: T = self._done[step]
             return done
+
+    def _in_turn(self, make: Callable[[], T]) -> T:
+        if self._has_turn:
+            # One step needs another one.
+            return make()
+        with self._turns:
+            self._has_turn = True
+            try:
+                return make()
+            finally:
+                self._has_turn = False
 
 
 class OpenStudies:
@@ -150,6 +173,7 @@ class OpenStudies:
         self.predictors = tuple(predictors)
         self._open: OrderedDict[StudyEntry, OpenStudy] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // CORES_OF_A_STEP))
 
     def use(self, settings: Settings, predictors: Sequence[Predictor]) -> None:
         """Take other networks from now on; studies are opened anew."""
@@ -160,7 +184,7 @@ class OpenStudies:
     def get(self, entry: StudyEntry) -> OpenStudy:
         """Return a study, opened at its first use."""
         with self._lock:
-            opened = self._open.setdefault(entry, OpenStudy(entry, self.settings, self.predictors))
+            opened = self._open.setdefault(entry, OpenStudy(entry, self.settings, self.predictors, self._turns))
             self._open.move_to_end(entry)
             while len(self._open) > self.keep:
                 self._open.popitem(last=False)

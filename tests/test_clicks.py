@@ -125,8 +125,9 @@ def test_with_a_memory_no_click_is_grown_twice_and_all_do_the_same(monkeypatch):
         "fdglung.clicks.lesion_at",
         lambda pet, click, *rest, **more: grown.append(click) or lesion_at(pet, click, *rest),
     )
-    clicks = [(15, 25, 20), (45, 25, 20)]
-    for inside in (clicks[:1], clicks):
+    nothing = (5, 5, 5)
+    clicks = [(15, 25, 20), nothing, (45, 25, 20)]
+    for inside in (clicks[:2], clicks):
         with_memory = apply_clicks(pet, None, inside=inside, outside=[], settings=SETTINGS, memory=memory)
     assert grown == clicks
     without = apply_clicks(pet, None, inside=clicks, outside=[], settings=SETTINGS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +87,22 @@ def find_studies(folder: Path | str, *, labels: Path | str | None = None) -> tup
         raise UnknownStudyError(
             "the folder of studies does not exist", attribute="STUDIES", remedy="Name a folder of PET/CT studies"
         )
-    labels = Path(labels) if labels is not None else root / LABELS_FOLDER
+    return _entries(root.iterdir(), root, Path(labels) if labels is not None else root / LABELS_FOLDER)
+
+
+def find_study(folder: Path | str, name: str, *, labels: Path | str | None = None) -> StudyEntry | None:
+    """Return one study as `find_studies` lists it, without a look at the others; None where there is none."""
+    root = Path(folder)
+    names = (root / name, root / f"{name}.zip", *root.glob(f"{glob.escape(name)}_*"))
+    paths = [path for path in names if path.parent == root and path.exists()]
+    entries = _entries(paths, root, Path(labels) if labels is not None else root / LABELS_FOLDER)
+    return next((entry for entry in entries if entry.name == name), None)
+
+
+def _entries(paths: Iterable[Path], root: Path, labels: Path) -> tuple[StudyEntry, ...]:
     found: dict[str, StudyEntry] = {}
     flat: dict[str, dict[str, Path]] = {}
-    for path in sorted(root.iterdir()):
+    for path in sorted(paths):
         if path.name.startswith(".") or path.resolve() == labels.resolve() or not _inside(path, root):
             continue
         if path.is_dir():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from fdglung.annotation.studies import OVERRIDES_FILE, find_studies, open_study
+from fdglung.annotation.studies import OVERRIDES_FILE, find_studies, find_study, open_study
 from fdglung.errors import NoPetError, NotQuantitativePetError, ParameterError, UnknownStudyError
 from tests.simple_thorax import simple_thorax, write_dicom
 
@@ -34,6 +34,37 @@ def test_folders_zips_and_pairs_of_files_are_studies_and_labels_are_none(tmp_pat
     by_name = {entry.name: entry for entry in find_studies(tmp_path)}
     assert by_name["c_1"].ct == tmp_path / "c_1_ct.nii.gz"
     assert [name for name, entry in by_name.items() if entry.is_dicom] == ["a", "d"]
+
+
+def test_a_study_looked_up_alone_is_the_one_that_is_listed(tmp_path):
+    nifti(tmp_path / "b" / "pet.nii.gz")
+    nifti(tmp_path / "b_2" / "pet.nii.gz")
+    nifti(tmp_path / "c[1]_1_suv.nii.gz")
+    nifti(tmp_path / "c[1]_1_ct.nii.gz")
+    nifti(tmp_path / "c[1]_ct.nii.gz")
+    nifti(tmp_path / "labels" / "pet.nii.gz")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "d.e.zip").touch()
+    listed = find_studies(tmp_path)
+    assert [entry.name for entry in listed] == ["a", "b", "b_2", "c[1]", "c[1]_1", "d.e"]
+    assert tuple(find_study(tmp_path, entry.name) for entry in listed) == listed
+
+
+@pytest.mark.parametrize("name", ["labels", "none", "..", ".", "b/pet.nii.gz", "../studies/b"])
+def test_looked_up_alone_nothing_else_is_a_study(tmp_path, name):
+    nifti(tmp_path / "studies" / "b" / "pet.nii.gz")
+    nifti(tmp_path / "studies" / "labels" / "pet.nii.gz")
+    assert find_study(tmp_path / "studies", name) is None
+
+
+def test_a_study_looked_up_alone_has_its_overrides(tmp_path):
+    nifti(tmp_path / "x" / "pet.nii.gz")
+    nifti(tmp_path / "other" / "ct_hu.nii.gz", 7.0)
+    overrides = tmp_path / "elsewhere" / OVERRIDES_FILE
+    overrides.parent.mkdir()
+    overrides.write_text(json.dumps({"x": {"ct": "other/ct_hu.nii.gz"}}))
+    assert find_study(tmp_path, "x").ct is None
+    assert find_study(tmp_path, "x", labels=overrides.parent).ct == tmp_path / "other" / "ct_hu.nii.gz"
 
 
 def test_a_pet_without_attenuation_correction_or_a_mask_is_not_taken_for_the_pet(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,14 @@ import SimpleITK as sitk
 pytest.importorskip("monailabel")
 
 from fdglung import lungs
+from fdglung.annotation.studies import StudyEntry
 from fdglung.annotation.versions import versions
 from fdglung.errors import NoCtError, ParameterError
 from fdglung.files import write_nifti_image
 from fdglung.pipeline import Settings
 from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.study import Study
+from labelapp import open_studies
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
 from labelapp.tools import LesionClick, Lesions, Lungs, SuvClick
@@ -54,6 +58,41 @@ def run(tool, store, **request):
     image = sitk.ReadImage(path)
     Path(path).unlink()
     return sitk.GetArrayFromImage(image), told
+
+
+def test_studies_are_worked_on_in_turns_on_two_cores_and_side_by_side_on_four(case, monkeypatch):
+    at_work, most = [], {}
+
+    def slow(entry):
+        at_work.append(entry)
+        most[cores] = max(most.get(cores, 0), len(at_work))
+        time.sleep(0.2)
+        at_work.pop()
+        return case[1]
+
+    monkeypatch.setattr(open_studies, "open_study", slow)
+    entries = [StudyEntry(name) for name in ("a", "b", "c", "d")]
+    for cores in (1, 2, 4):
+        monkeypatch.setattr(open_studies.os, "cpu_count", lambda cores=cores: cores)
+        opened = OpenStudies(Settings())
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda entry, opened=opened: opened.get(entry).study, entries))
+        assert found == [case[1]] * 4
+    assert most == {1: 1, 2: 1, 4: 2}
+
+
+def test_a_step_that_fails_gives_its_turn_back(case, monkeypatch):
+    def fails(entry):
+        raise ParameterError("this one fails", attribute="x", remedy="None")
+
+    monkeypatch.setattr(open_studies.os, "cpu_count", lambda: 1)
+    opened = OpenStudies(Settings())
+    monkeypatch.setattr(open_studies, "open_study", fails)
+    for name in ("a", "b"):
+        with pytest.raises(ParameterError):
+            _ = opened.get(StudyEntry(name)).study
+    monkeypatch.setattr(open_studies, "open_study", lambda entry: case[1])
+    assert opened.get(StudyEntry("b")).study is case[1]
 
 
 def test_with_a_checkpoint_the_lesions_are_those_of_the_network_to_the_voxel(case, tmp_path):
