@@ -134,6 +134,22 @@ def mapping(content: object, where: str) -> Mapping[str, Any]:
     raise ParameterError("There are no keys", attribute=where, remedy="Write `key: value`, a line a key")
 
 
+def of_format(content: object, name: str, version: int) -> dict[str, Any]:
+    """Return the keys of a configuration but ``format`` and ``format_version``.
+
+    Raises
+    ------
+    ParameterError
+        It has no keys, or says that it is of another format or version.
+
+    """
+    keys = dict(mapping(content, "configuration"))
+    require(keys.pop("format", name) == name, "format", "This is no such file", f"Give `format: {name}`")
+    given = keys.pop("format_version", version)
+    require(given == version, "format_version", f"The file has version {given}", f"Give {version}")
+    return keys
+
+
 def refuse_unknown(given: Iterable[str], known: Iterable[str], where: str) -> None:
     """Raise ParameterError that names the keys which are not known."""
     known = list(known)

@@ -17,7 +17,17 @@ from fdglung.lungs.weights import OWN_NAMES
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.settings import from_mapping as radiomics_from
 from fdglung.segmentation import SegmentationSettings
-from fdglung.settings_checks import as_floats, freeze, load_yaml, mapping, number, refuse_unknown, require, whole
+from fdglung.settings_checks import (
+    as_floats,
+    freeze,
+    load_yaml,
+    mapping,
+    number,
+    of_format,
+    refuse_unknown,
+    require,
+    whole,
+)
 
 FORMAT = "fdglung study"
 """Names the YAML document, so that a foreign one is refused."""
@@ -231,10 +241,7 @@ def read_config(path: Path) -> ExperimentConfig:
 
 def from_mapping(content: object, *, root: Path) -> ExperimentConfig:
     """Read a configuration from plain values; `root` is where relative paths start; errors as `read_config`."""
-    top = dict(mapping(content, "configuration"))
-    require(top.pop("format", FORMAT) == FORMAT, "format", "This is no such file", f"Give `format: {FORMAT}`")
-    version = top.pop("format_version", FORMAT_VERSION)
-    require(version == FORMAT_VERSION, "format_version", f"The file has version {version}", f"Give {FORMAT_VERSION}")
+    top = of_format(content, FORMAT, FORMAT_VERSION)
     refuse_unknown(top, [one.name for one in fields(ExperimentConfig)], "")
     for key in ("title", "out", "data", "sets"):
         require(key in top, key, "The key is missing", "Add it: see --example-config")

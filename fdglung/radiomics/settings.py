@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 from fdglung.radiomics.image_settings import AGGREGATIONS, FAMILIES, INTERPOLATORS, FilterSettings, ImageSettings
 from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, read_parameters
-from fdglung.settings_checks import built, document, freeze, mapping, one_of, plain, refuse_unknown, require
+from fdglung.settings_checks import built, document, freeze, mapping, of_format, one_of, plain, refuse_unknown, require
 
 FORMAT = "fdglung radiomics settings"
 """Names the YAML document, so that a foreign one is refused."""
@@ -125,10 +125,7 @@ def from_mapping(content: object) -> RadiomicsSettings:
         A key is unknown or a value cannot be; the attribute names it.
 
     """
-    top = dict(mapping(content, "settings"))
-    require(top.pop("format", FORMAT) == FORMAT, "format", "This is no settings file", f"Give `format: {FORMAT}`")
-    version = top.pop("format_version", FORMAT_VERSION)
-    require(version == FORMAT_VERSION, "format_version", f"The settings have version {version}", "Give version 1")
+    top = of_format(content, FORMAT, FORMAT_VERSION)
     refuse_unknown(top, [one.name for one in fields(RadiomicsSettings)], "")
     if "modalities" in top:
         parts = mapping(top["modalities"], "modalities")

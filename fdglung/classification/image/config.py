@@ -18,6 +18,7 @@ from fdglung.settings_checks import (
     freeze,
     mapping,
     number,
+    of_format,
     one_of,
     plain,
     positive,
@@ -228,10 +229,7 @@ def from_mapping(content: object) -> ImageClassifierConfig:
         A key is unknown or a value cannot be; the attribute names it.
 
     """
-    top = dict(mapping(content, "configuration"))
-    require(top.pop("format", FORMAT) == FORMAT, "format", "This is no such file", f"Give `format: {FORMAT}`")
-    version = top.pop("format_version", FORMAT_VERSION)
-    require(version == FORMAT_VERSION, "format_version", f"The file has version {version}", f"Give {FORMAT_VERSION}")
+    top = of_format(content, FORMAT, FORMAT_VERSION)
     for name, kind in (("augmentation", AugmentationSettings), ("undetermined", UndeterminedSettings)):
         if name in top:
             top[name] = built(kind, top[name], f"{name}.")
