@@ -8,6 +8,8 @@ STUDY ?=
 SEED ?= 0
 COHORT ?= out/cohort
 export MAP_PYTHON ?=
+# Without bytecode files every command would compile torch and MONAI anew, which takes longer than most of them.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: setup demo label-demo test test-slow lint format pictures benchmark benchmark-classification benchmark-phantom benchmark-phantom-classes benchmark-radiomics benchmark-map map map-context clean
 
