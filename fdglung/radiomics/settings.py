@@ -125,7 +125,7 @@ def from_mapping(content: object) -> RadiomicsSettings:
         A key is unknown or a value cannot be; the attribute names it.
 
     """
-    top = of_format(content, FORMAT, FORMAT_VERSION)
+    top = of_format(mapping(content, "settings"), FORMAT, FORMAT_VERSION)
     refuse_unknown(top, [one.name for one in fields(RadiomicsSettings)], "")
     if "modalities" in top:
         parts = mapping(top["modalities"], "modalities")
