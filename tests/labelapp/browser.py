@@ -76,7 +76,7 @@ def lacking() -> list[str]:
     """Return what has to be installed before a browser can be opened here."""
     return [
         *(["chromium"] if not Path(CHROMIUM).is_file() else []),
-        *(["playwright (pip install playwright; it uses Debian's chromium)"] if not find_spec("playwright") else []),
+        *(["playwright"] if not find_spec("playwright") else []),
     ]
 
 

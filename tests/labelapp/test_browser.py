@@ -19,7 +19,6 @@ from tests.simple_thorax import simple_thorax, write_dicom
 
 LACKING = [*filter(None, [missing()]), *browser.lacking()]
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
 ]

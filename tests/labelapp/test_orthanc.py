@@ -23,7 +23,6 @@ from labelapp.pacs_store import PacsStore
 from tests.simple_thorax import simple_thorax, write_dicom
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(missing() is not None, reason=f"not installed: {missing()} (apt-get install it)"),
 ]
 

@@ -26,7 +26,7 @@ from tests.labelapp.test_server import PARAMS, Server, mask_of, refusal
 from tests.labelapp.test_train import QUICK, write_study
 from tests.network.networks import small_spec
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 NAMES = [f"study_{number}" for number in range(3)]
 

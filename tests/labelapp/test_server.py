@@ -25,7 +25,7 @@ from tests.cases import ROOT
 from tests.dicomweb_server import DicomWebServer
 from tests.simple_thorax import simple_thorax, write_dicom
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("module_with_own_lungs"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.usefixtures("module_with_own_lungs"), pytest.mark.timeout(1800)]
 pytest.importorskip("monailabel")
 
 PARAMS = {"result_extension": ".nrrd", "result_dtype": "uint8"}
