@@ -14,14 +14,14 @@ from labelapp.annotator import annotator_of
 from labelapp.datastore import FolderStore
 
 DESCRIPTIONS: Mapping[sampling.Strategy, str] = {
+    "diversity": "What is least like the labelled studies, unseen studies first",
     "random": "By chance, unseen studies first",
     "first": "In the order of names, unseen studies first",
     "uncertainty": "Where the automatic lesions are least sure, unseen studies first",
     "disagreement": "Where networks and their mirror images disagree most, unseen studies first",
     "volume_error": "Where most of the volume is expected to be wrong, unseen studies first",
-    "diversity": "What is least like the labelled studies, unseen studies first",
 }
-"""The strategies there are."""
+"""The strategies there are; clients offer the first one first."""
 
 
 class NextStudy(Strategy):  # type: ignore[misc]
