@@ -140,6 +140,7 @@ class FdgLungApp(MONAILabelApp):  # type: ignore[misc]
         opened = self._datastore.open(name)
         if request["model"] == "lesions":
             self._signs[name] = opened.signs
+            opened.prepare_clicks()
         label = file
         if str(request.get("save_label", False)).lower() == "true":
             tag = request.get("label_tag") or "original"

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import SimpleITK as sitk
@@ -15,7 +16,7 @@ from fdglung import pipeline
 from fdglung.annotation.disagreement import disagreement_ml
 from fdglung.annotation.sampling import Signs, descriptor_of, expected_volume_error, uncertainty_of
 from fdglung.annotation.studies import StudyEntry, open_study
-from fdglung.errors import NoThoraxError
+from fdglung.errors import FdglungError, NoThoraxError
 from fdglung.lungs import LungRegion
 from fdglung.network.backends import Predictor
 from fdglung.pipeline import Settings
@@ -109,6 +110,16 @@ class OpenStudy:
         return self._once(
             ("uptake", chosen), lambda: uptake_map(self.pet, self.study.ct, around, chosen, lambda text, fraction: None)
         )
+
+    def prepare_clicks(self) -> None:
+        """Find all avid uptake beside the requests, so that a first click does not wait for it."""
+
+        def prepare() -> None:
+            # What is wrong with the study is told to who asks for it.
+            with suppress(FdglungError):
+                self.uptake()
+
+        threading.Thread(target=prepare, name="uptake", daemon=True).start()
 
     def thresholds(self, voi_fraction: float | None = None) -> SegmentationSettings:
         """The settings of thresholds, whatever finds the lesions."""

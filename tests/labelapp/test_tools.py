@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ from fdglung.files import write_nifti_image
 from fdglung.pipeline import Settings
 from fdglung.segmentation import IN_FAT, SegmentationSettings, segment
 from fdglung.study import Study
+from fdglung.uptake_map import uptake_map
 from labelapp import open_studies
 from labelapp.datastore import FolderStore
 from labelapp.open_studies import OpenStudies
@@ -79,6 +81,26 @@ def test_studies_are_worked_on_in_turns_on_two_cores_and_side_by_side_on_four(ca
             found = list(pool.map(lambda entry, opened=opened: opened.get(entry).study, entries))
         assert found == [case[1]] * 4
     assert most == {1: 1, 2: 1, 4: 2}
+
+
+def test_a_click_after_the_uptake_was_prepared_does_not_look_for_it_again(case, monkeypatch):
+    looked, done = [], threading.Event()
+
+    def watched(*given):
+        looked.append(given)
+        found = uptake_map(*given)
+        done.set()
+        return found
+
+    monkeypatch.setattr(open_studies, "uptake_map", watched)
+    store = store_of(case[0])
+    store.open("one").prepare_clicks()
+    assert done.wait(120)
+    centre = SPHERES[0][0]
+    place = case[1].pet.TransformPhysicalPointToIndex(centre)
+    _, told = run(SuvClick, store, start="empty", foreground=[list(place)])
+    assert told["added"] == 1
+    assert len(looked) == 1
 
 
 def test_a_step_that_fails_gives_its_turn_back(case, monkeypatch):
