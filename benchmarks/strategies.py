@@ -322,7 +322,7 @@ def _plot(curves: Mapping[str, Sequence[Estimate]], path: Path) -> None:
         ends = [[e.value - e.low for e in curve], [e.high - e.value for e in curve]]
         axes.errorbar(places, middle, ends, label=name, capsize=2, linewidth=2.5 if name == "random" else 1.2)
     axes.set(xlabel="labelled studies", ylabel="mean Dice", xticks=LABELLED)
-    axes.set_title(f"Synthetic studies, small networks, intervals over repetitions. {RESEARCH_NOTICE}", fontsize=7)
+    axes.set_title(f"Synthetic studies, small networks, intervals over repetitions\n{RESEARCH_NOTICE}", fontsize=8)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=120)
 
