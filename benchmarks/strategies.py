@@ -296,9 +296,7 @@ def _kept_dice(out: Path) -> Dices:
     return found
 
 
-def _over_rounds(
-    dices: Mapping[tuple[str, int], Mapping[int, Sequence[float]]], strategy: str, repetition: int
-) -> float:
+def _over_rounds(dices: Dices, strategy: str, repetition: int) -> float:
     return float(np.mean([dices[strategy, count][repetition] for count in LABELLED if count != FIRST]))
 
 

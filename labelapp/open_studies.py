@@ -50,8 +50,8 @@ class Recent(OrderedDict[Any, Any]):
 class OpenStudy:
     """A study with what has been found in it so far; each step is done once, by whoever asks first.
 
-    Steps of different studies take turns. Side by side they are hardly sooner done, each uses all cores for the longer
-    part, and meanwhile every other request, which needs Python's lock for a moment, waits for all of them.
+    Steps of different studies take turns. Side by side they are a little sooner done, but meanwhile every other
+    request, which needs Python's lock for a moment, waits for all of them.
     """
 
     def __init__(
