@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from fdglung.settings_checks import as_floats, check_bins, floats, freeze, number, one_of, positive, require, whole
 
@@ -11,6 +12,12 @@ INTERPOLATORS = ("linear", "bspline", "nearest")
 
 FAMILIES = ("morph", "loc", "stat", "ih", "ivh", "cm", "rlm", "szm", "dzm", "ngt", "ngl")
 """Families of features, by the prefix of their names."""
+
+WIDEST_SHELL_MM = 50.0
+"""Furthest from a lesion that its surroundings are looked at."""
+
+SHELL = "shell"
+"""How the names of shells about a lesion begin, where those of filtered images stand."""
 
 AGGREGATIONS = ("2D_avg", "2D_comb", "2_5D_avg", "2_5D_comb", "3D_avg", "3D_comb")
 """How texture matrices of directions and slices become one value; families without directions take what is before _."""
@@ -80,6 +87,9 @@ class ImageSettings:
         Filtered images beside the original.
     aggregations
         Some of `AGGREGATIONS`, for textures.
+    shells_mm
+        Inner and outer bounds in mm of shells about a lesion of which statistics and histogram are taken too; none
+        where empty.
 
     """
 
@@ -96,11 +106,13 @@ class ImageSettings:
     ivh_bin_count: int | None = None
     filters: FilterSettings = field(default_factory=FilterSettings)
     aggregations: tuple[str, ...] = ("3D_avg",)
+    shells_mm: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         freeze(self, "spacing_mm", floats)
         freeze(self, "range", floats)
         freeze(self, "aggregations", tuple)
+        freeze(self, "shells_mm", lambda shells: tuple(map(_bounds, shells)))
         as_floats(self, "mask_threshold", "round_to", "outlier_sigma", "bin_width", "bin_origin", "ivh_bin_width")
         if self.spacing_mm is not None:
             good = len(self.spacing_mm) == 3 and all(s == 0 or positive(s) for s in self.spacing_mm)
@@ -124,3 +136,17 @@ class ImageSettings:
         require(not both, "ivh_bin_count", "There are a width and a number of bins", "Give one of them, or neither")
         for aggregation in self.aggregations:
             one_of(aggregation, AGGREGATIONS, "aggregations")
+        for bounds in self.shells_mm:
+            good = isinstance(bounds, tuple) and len(bounds) == 2 and all(map(number, bounds))
+            good = good and 0 <= bounds[0] < bounds[1] <= WIDEST_SHELL_MM
+            require(
+                good,
+                "shells_mm",
+                f"A shell's bounds do not rise within 0 to {WIDEST_SHELL_MM:g} mm",
+                "Give [[0, 4], [4, 8]] or so",
+            )
+
+
+def _bounds(value: Any) -> Any:
+    """Return what YAML gives as a list of numbers as a tuple of floats, and anything else as it is."""
+    return floats(value) if isinstance(value, (list, tuple)) else value

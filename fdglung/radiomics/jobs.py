@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -18,7 +19,9 @@ from fdglung.radiomics.naming import SUV_FEATURES, ordered, versions, with_code
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_parameters import check_parameters, settings_of
 from fdglung.radiomics.pyradiomics_placing import place
+from fdglung.radiomics.resampling import part_around, resample_mask
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
+from fdglung.radiomics.shells import ShellTask
 from fdglung.radiomics.soundness import BACKGROUND, cleaned, is_at_edge, share_outside
 from fdglung.radiomics.tasks import Features, Outcome, Task, reason
 
@@ -35,11 +38,15 @@ class Result:
         self.warnings: list[str] = []
 
     def add(self, modality: str, outcome: Outcome) -> None:
-        """Take features of a modality, or what was wrong with it; of several problems the first counts."""
+        """Take features of a modality, or what was wrong with it; of several problems the first counts.
+
+        A feature that was divided by 0 is not defined: NaN, as of every other that is not.
+        """
         if isinstance(outcome, str):
             self.problems.setdefault(modality, outcome)
         else:
-            self.features.setdefault(modality, {}).update(outcome)
+            defined = {name: math.nan if math.isinf(value) else value for name, value in outcome.items()}
+            self.features.setdefault(modality, {}).update(defined)
 
 
 class Job:
@@ -235,10 +242,11 @@ class Job:
 
     def _by_ibsi(self, results: Mapping[int, Result]) -> Iterator[tuple[int, Task]]:
         settings = self.settings.modalities[self.modality]
+        margin = max(_PEAK_MARGIN_MM, *(high for _, high in settings.shells_mm), 0)
         prepared = {}
         for label in self.labels:
             try:
-                prepared[label] = prepare(self.image, self._one_mask(label), settings)
+                prepared[label] = prepare(self.image, self._one_mask(label), settings, margin_mm=margin)
             except (FdglungError, RuntimeError, ValueError) as error:
                 results[label].add(self.modality, reason(error))
         filtered = ibsi_mode.filtered_images(self.image, list(prepared.values()), settings)
@@ -246,6 +254,10 @@ class Job:
             self._tell_missing(results, label, ibsi_mode.log_names(settings), responses)
             for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
                 yield label, task
+            if settings.shells_mm:
+                part = part_around(self.mask, one.grid, 2)
+                others = resample_mask(sitk.And(part != 0, part != label), one.grid, settings.mask_threshold)
+                yield label, ShellTask(one, others, settings, self.settings.families)
 
     def _tell_missing(
         self, results: Mapping[int, Result], label: int, asked: Sequence[str], made: Mapping[str, object]

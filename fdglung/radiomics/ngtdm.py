@@ -76,7 +76,7 @@ def ngtdm_features(differences: Counts, values: NDArray[np.int64]) -> dict[str, 
     -------
     dict
         IBSI's tag without family and aggregation, to a value a matrix. Without any difference coarseness is 10^6, by
-        definition; what is 0 / 0 is NaN.
+        definition; what would be divided by 0 is NaN (busyness where every level times its number is the same).
 
     """
     i = values.astype(np.float64)
@@ -89,7 +89,8 @@ def ngtdm_features(differences: Counts, values: NDArray[np.int64]) -> dict[str, 
         both = (p[:, :, None] > 0) & (p[:, None, :] > 0)
         apart = np.abs(i[:, None] - i)
         sums = np.where(both, p[:, :, None] + p[:, None, :], 0.0)
-        moments = np.abs((i * p)[:, :, None] - (i * p)[:, None, :])
+        # Of whole numbers, so that equal moments differ by exactly 0.
+        moments = np.abs((i * n)[:, :, None] - (i * n)[:, None, :]) / total[:, None, None]
         shares = np.where(both, ((p * s)[:, :, None] + (p * s)[:, None, :]) / sums, 0.0)
         tones = (p[:, :, None] * p[:, None, :] * apart**2).sum(axis=(1, 2))
         values_ = {
@@ -99,7 +100,7 @@ def ngtdm_features(differences: Counts, values: NDArray[np.int64]) -> dict[str, 
             "complexity": (apart * shares).sum(axis=(1, 2)) / total,
             "strength": (sums * apart**2).sum(axis=(1, 2)) / s.sum(axis=1),
         }
-    return {name: np.where(total > 0, value, np.nan) for name, value in values_.items()}
+    return {name: np.where((total > 0) & np.isfinite(value), value, np.nan) for name, value in values_.items()}
 
 
 def pyradiomics_ngtdm(

@@ -36,7 +36,7 @@ def resample_image(image: sitk.Image, grid: Grid, settings: ImageSettings) -> Ar
         return sitk.GetArrayFromImage(own).astype(np.float64)
     kind = {"linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline3, "nearest": sitk.sitkNearestNeighbor}
     if settings.interpolator == "bspline":
-        image = sitk.Cast(_around(image, grid, _SPLINE_MARGIN), sitk.sitkFloat64)
+        image = sitk.Cast(part_around(image, grid, _SPLINE_MARGIN), sitk.sitkFloat64)
     values = sitk.GetArrayFromImage(_resampled(image, grid, kind[settings.interpolator]))
     if settings.round_to is not None:
         values = np.rint(values / settings.round_to) * settings.round_to
@@ -48,7 +48,7 @@ def resample_mask(mask: sitk.Image, grid: Grid, threshold: float = 0.5) -> Mask:
 
     IBSI manual, sections 2.4 and 2.5 (region of interest interpolation and its partial-volume threshold).
     """
-    part = _around(mask, grid, 2)
+    part = part_around(mask, grid, 2)
     inside = sitk.GetImageFromArray((sitk.GetArrayViewFromImage(part) != 0).astype(np.uint8))
     inside.CopyInformation(part)
     own = _own_part(inside, grid)
@@ -71,7 +71,7 @@ def _own_part(image: sitk.Image, grid: Grid) -> sitk.Image | None:
     return sitk.RegionOfInterest(image, list(grid.size), [int(i) for i in first])
 
 
-def _around(image: sitk.Image, grid: Grid, margin: int) -> sitk.Image:
+def part_around(image: sitk.Image, grid: Grid, margin: int) -> sitk.Image:
     """Cut an image to a grid and some of its own voxels around."""
     corners = np.array([[(0, n - 1)[bit >> axis & 1] for axis, n in enumerate(grid.size)] for bit in range(8)])
     steps = np.array(grid.direction).reshape(3, 3) * grid.spacing_mm

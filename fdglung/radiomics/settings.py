@@ -25,6 +25,10 @@ PREPROCESSINGS = ("ibsi", "pyradiomics")
 """How image and mask become a ROI: by IBSI's reference workflow, or as PyRadiomics 3.0.1 does it, errors included."""
 
 
+_LATER_KEYS = ("shells_mm",)
+"""Of a modality, which settings did not have at first; empty by default."""
+
+
 def _default_modalities() -> dict[str, ImageSettings]:
     return dict(DEFAULT_MODALITIES)
 
@@ -63,8 +67,16 @@ class RadiomicsSettings:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the settings: the same for the same settings in any process and on any machine."""
-        text = json.dumps(to_mapping(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """SHA-256 of the settings: the same for the same settings in any process and on any machine.
+
+        Keys that came later count where they are not at their default alone, so that models and tables of before fit.
+        """
+        content = to_mapping(self)
+        for part in content.get("modalities", {}).values():
+            for key in _LATER_KEYS:
+                if not part[key]:
+                    del part[key]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fdglung.errors import InputError, OutputExistsError, ParameterError
 from fdglung.files import write_files
 from fdglung.radiomics.codes import FEATURES, split
+from fdglung.radiomics.image_settings import SHELL
 from fdglung.radiomics.settings import RadiomicsSettings, from_yaml, to_yaml
 
 Features = dict[str, float]
@@ -256,7 +257,8 @@ def _meaning(column: str) -> tuple[str, ...]:
     known = FEATURES.get(split(bare)[0])
     if known is None or known.code != code:
         return modality, image, tag, "", "", ""
-    scaled = known.unit.replace("intensity", unit) if image == "original" else known.unit
+    measured = image == "original" or image.startswith(SHELL)
+    scaled = known.unit.replace("intensity", unit) if measured else known.unit
     return modality, image, bare, code, scaled, known.description
 
 

@@ -59,6 +59,16 @@ def test_features_of_two_levels_have_their_closed_form():
     assert features["strength"][0] == pytest.approx(2 * 4 / 3)
 
 
+@pytest.mark.parametrize("numbers", [[2, 1], [18, 9], [6, 3, 2]])
+def test_busyness_is_not_defined_where_every_level_times_its_number_is_the_same(numbers):
+    """The denominator, the sum of |i p(i) - j p(j)|, is 0: not infinite, and not a rounding error's reciprocal."""
+    levels = np.arange(1, len(numbers) + 1)
+    differences = np.stack([numbers, np.ones(len(numbers))], axis=1)
+    features = ngtdm_features(differences[None].astype(float), levels)
+    assert np.isnan(features["busyness"][0])
+    assert features["coarseness"][0] == pytest.approx(1.0)
+
+
 def test_a_flat_lesion_is_as_coarse_as_can_be_and_the_rest_is_undefined_but_0_in_pyradiomics_mode():
     image = level_image(roi_of(np.ones((3, 3, 3), int)))
     features = ngtdm_features(tone_differences(image)[None], image.values)
