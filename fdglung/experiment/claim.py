@@ -69,9 +69,27 @@ def filled(facts: Facts) -> tuple[Item, ...]:
     )
 
 
+_TRAINING = (
+    "Nested cross-validation by patients for classifiers of features, cross-validation by patients for networks; "
+    "folds, grids, epochs and choices in classifiers/*/report.md."
+)
+_CHOICE = (
+    "Features and parameters by the inner folds' mean score, networks after a fixed number of epochs with averaged "
+    "weights: classifiers/*/report.md."
+)
+
+
+def _initialised(facts: Facts) -> tuple[Answer, str]:
+    if facts.given:
+        return Answer.OPEN, ""
+    if facts.networks:
+        return Answer.YES, f"Random weights from the seed in the configuration: {', '.join(facts.networks)}."
+    return Answer.NOT_APPLICABLE, "No network was trained in this run."
+
+
 def _said(facts: Facts) -> dict[int, tuple[Answer, str]]:
     yes, no, open_, none = Answer.YES, Answer.NO, Answer.OPEN, Answer.NOT_APPLICABLE
-    trained = facts.radiomics or facts.conventional
+    trained = facts.radiomics or facts.conventional or facts.networks
     made = "Synthetic images: the truth is planted, nobody annotated."
     said = {
         9: (yes, "SUV and HU as given; resampling, discretisation and filters in tables/features.settings.yaml."),
@@ -84,17 +102,13 @@ def _said(facts: Facts) -> dict[int, tuple[Answer, str]]:
         19: (open_, "Partitions were given by the column set; how they were drawn is for the authors."),
         20: (yes, "Patient: no patient is in two sets (checked by id and by features)."),
         22: (yes, "Segmentation and classifiers with every parameter: their sections, classifiers/*/report.md.")
-        if not facts.image
-        else (open_, f"The classifier {', '.join(facts.image)} was given; the others are described."),
+        if not facts.given
+        else (open_, f"The classifier {', '.join(facts.given)} was given; the others are described."),
         23: (yes, "Versions of all packages that were used: section Provenance, study.json."),
-        24: (none, "No network was trained in this run.") if not facts.image else (open_, ""),
-        25: (yes, "Nested cross-validation by patients; folds, grids and choices in classifiers/*/report.md.")
-        if trained and not facts.image
-        else (open_, ""),
-        26: (yes, "By the inner folds' mean score: classifiers/*/report.md.")
-        if trained and not facts.image
-        else (open_, ""),
-        27: (none, "No ensemble of classifiers.") if not facts.image else (open_, ""),
+        24: _initialised(facts),
+        25: (yes, _TRAINING) if trained and not facts.given else (open_, ""),
+        26: (yes, _CHOICE) if trained and not facts.given else (open_, ""),
+        27: (none, "No ensemble of classifiers.") if not facts.given else (open_, ""),
         28: (
             yes,
             "Detection, Dice, surface distance; accuracy, precision, recall, F1, AUC, Brier, calibration, net benefit.",

@@ -1,8 +1,8 @@
 """The classifiers of a study: what each says of every lesion of the test sets, as one kind of table.
 
 A classifier, whatever it is, ends as ``predictions.csv``: ``set``, ``case``, ``patient``, ``centre``, ``lesion``,
-``truth`` and ``probability_CLASS`` of each class, a row a lesion of the test sets. One of radiomics is trained here;
-for any other (an image network, say) the probabilities are given.
+``truth`` and ``probability_CLASS`` of each class, a row a lesion of the test sets. One of radiomics is trained here, a
+network of patches by `fdglung.experiment.networks`; for any other the probabilities are given.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdglung.classification import Lesions, read_labelled, read_lesions
+from fdglung.classification.cautions import Caution
 from fdglung.errors import MissingColumnError, UnpairedRowsError
 from fdglung.evaluation.csv_rows import read_rows, shown
 from fdglung.experiment.config import TRAINING, GivenClassifier, TrainedClassifier
 from fdglung.experiment.study_tables import write_rows
 from fdglung.experiment.tables import read_dicts
+
+if TYPE_CHECKING:
+    from fdglung.classification.prediction import Classified
 
 PREDICTIONS = "predictions.csv"
 """Of the lesions of the test sets."""
@@ -73,34 +77,16 @@ def write_trained(
 
     config = replace(classifier.config, training_sets=(TRAINING,))
     features = tables / "features.csv"
-    labels = read_dicts(tables / "labels.csv")
     labelled = read_labelled([features], tables / "labels.csv", config)
     done = train(labelled, config, trained_on=trained_on, workers=workers, progress=progress)
-    classes = done.model.classes
-    rows = list(csv.DictReader(io.StringIO(predictions_csv(done))))
-    fold = [{**row, "set": OUT_OF_FOLD} for row in rows]
-    write_rows(out / TRAINING_PREDICTIONS, [*_KEYS, "fold", "predicted", "as_far", *_columns(classes)], fold)
-    tests = [row for row in labels if row["set"] != TRAINING]
+    write_out_of_fold(out, predictions_csv(done), done.model.classes)
+    tests = test_rows(tables)
     found = classify(done.model, _taken(read_lesions([features], prefixes=config.features), tests))
-    predicted = [
-        {
-            **{name: row[name] for name in ("set", "case", "patient", "centre", "lesion")},
-            "truth": row["class"],
-            "predicted": found.classes[n],
-            "as_far": repr(float(found.as_far[n])),
-            **{_PROBABILITY + name: repr(float(found.probabilities[n, c])) for c, name in enumerate(classes)},
-        }
-        for n, row in enumerate(tests)
-    ]
-    write_rows(out / PREDICTIONS, [*_KEYS, "predicted", "as_far", *_columns(classes)], predicted)
-    made = {
-        "selected.csv": selected_csv(done),
-        "report.json": report_json(done),
-        "report.md": report_markdown(done),
-        "cautions.txt": "".join(f"{text}\n" for text in dict.fromkeys(map(str, (*done.cautions, *found.cautions)))),
-    }
+    write_tested(out, tests, found, done.model.classes)
+    made = {"selected.csv": selected_csv(done), "report.json": report_json(done), "report.md": report_markdown(done)}
     for name, text in made.items():
         (out / name).write_text(text, encoding="utf-8")
+    write_cautions(out, (*done.cautions, *found.cautions))
     (out / "model.skops").write_bytes(model_bytes(done.model))
 
 
@@ -124,7 +110,7 @@ def write_given(out: Path, classifier: GivenClassifier, tables: Path) -> None:
             remedy=f"Give a column {_PROBABILITY}CLASS a class",
         )
     place = {key: row for row, key in enumerate(zip(rows.cells["case"], rows.cells["lesion"], strict=True))}
-    tests = [row for row in read_dicts(tables / "labels.csv") if row["set"] != TRAINING]
+    tests = test_rows(tables)
     lacking = [f"{row['lesion']} of {row['case']}" for row in tests if (row["case"], row["lesion"]) not in place]
     if lacking:
         raise UnpairedRowsError(
@@ -140,6 +126,38 @@ def write_given(out: Path, classifier: GivenClassifier, tables: Path) -> None:
         values = {name: rows.cells[name][own] for name in columns}
         predicted.append({**known, "truth": row["class"], **values})
     write_rows(out / PREDICTIONS, [*_KEYS, *columns], predicted)
+
+
+def test_rows(tables: Path) -> list[dict[str, str]]:
+    """Return the lesions of the test sets, a row each, in the order of ``labels.csv``."""
+    return [row for row in read_dicts(tables / "labels.csv") if row["set"] != TRAINING]
+
+
+def write_out_of_fold(out: Path, predictions: str, classes: Sequence[str]) -> None:
+    """Write a training's out-of-fold predictions (CSV as a text) as those of the set `OUT_OF_FOLD`."""
+    rows = [{**row, "set": OUT_OF_FOLD} for row in csv.DictReader(io.StringIO(predictions))]
+    write_rows(out / TRAINING_PREDICTIONS, [*_KEYS, "fold", "predicted", "as_far", *_columns(classes)], rows)
+
+
+def write_tested(out: Path, tests: Sequence[dict[str, str]], found: Classified, classes: Sequence[str]) -> None:
+    """Write what a classifier says of the lesions of the test sets, given in the same order."""
+    predicted = [
+        {
+            **{name: row[name] for name in ("set", "case", "patient", "centre", "lesion")},
+            "truth": row["class"],
+            "predicted": found.classes[n],
+            "as_far": repr(float(found.as_far[n])),
+            **{_PROBABILITY + name: repr(float(found.probabilities[n, c])) for c, name in enumerate(classes)},
+        }
+        for n, row in enumerate(tests)
+    ]
+    write_rows(out / PREDICTIONS, [*_KEYS, "predicted", "as_far", *_columns(classes)], predicted)
+
+
+def write_cautions(out: Path, cautions: Sequence[Caution]) -> None:
+    """Write what to know of a classifier, a line each, once."""
+    text = "".join(f"{one}\n" for one in dict.fromkeys(map(str, cautions)))
+    (out / "cautions.txt").write_text(text, encoding="utf-8")
 
 
 def _columns(classes: Sequence[str]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.config import from_mapping as classifier_from
+from fdglung.classification.image.config import ImageClassifierConfig
+from fdglung.classification.image.config import from_mapping as image_classifier_from
 from fdglung.errors import ParameterError
 from fdglung.evaluation.classification_settings import ClassificationSettings
 from fdglung.evaluation.settings import EvaluationSettings
@@ -105,8 +107,15 @@ class TrainedClassifier:
 
 
 @dataclass(frozen=True)
+class TrainedNetwork:
+    """A network of PET and CT patches, trained on the training set by `fdglung.classification.image.training.train`."""
+
+    config: ImageClassifierConfig = field(default_factory=ImageClassifierConfig)
+
+
+@dataclass(frozen=True)
 class GivenClassifier:
-    """A classifier that ran elsewhere, such as an image network: its probabilities are given.
+    """A classifier that ran elsewhere, such as another network: its probabilities are given.
 
     Attributes
     ----------
@@ -121,7 +130,7 @@ class GivenClassifier:
     about: str = ""
 
 
-Classifier = TrainedClassifier | GivenClassifier
+Classifier = TrainedClassifier | TrainedNetwork | GivenClassifier
 
 
 @dataclass(frozen=True)
@@ -363,12 +372,15 @@ def _classifiers(content: object, root: Path) -> dict[str, Classifier]:
         if "predictions" in part:
             found[str(name)] = _built(GivenClassifier, part, where, root)
         else:
-            refuse_unknown(part, ["config", "predictions", "about"], where)
-            config = part.get("config") or {}
-            made = _named(lambda config=config: classifier_from(config), where + "config.")
-            sets = made.training_sets in (ClassifierConfig().training_sets, (TRAINING,))
-            require(sets, f"{where}config.training_sets", "Sets are named twice", "Name them under sets alone")
-            found[str(name)] = TrainedClassifier(made)
+            refuse_unknown(part, ["config", "network", "predictions", "about"], where)
+            both = "config" in part and "network" in part
+            require(not both, f"{where}network", "There is a config too", "Leave config to classifiers of radiomics")
+            key, read = ("network", image_classifier_from) if "network" in part else ("config", classifier_from)
+            content = part.get(key) or {}
+            made = _named(lambda read=read, content=content: read(content), f"{where}{key}.")
+            sets = made.training_sets in (type(made)().training_sets, (TRAINING,))
+            require(sets, f"{where}{key}.training_sets", "Sets are named twice", "Name them under sets alone")
+            found[str(name)] = TrainedNetwork(made) if key == "network" else TrainedClassifier(made)
     require(bool(found), "classifiers", "There is none", "Write `radiomics: {}`, say")
     return found
 

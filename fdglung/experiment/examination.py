@@ -71,6 +71,11 @@ class Worked:
     made: tuple[str, ...]
 
     @property
+    def voi(self) -> Path:
+        """Label image of the lesions' VOIs."""
+        return self.folder / "lesions" / "voi.nii.gz"
+
+    @property
     def prediction(self) -> Path:
         """Label image that is evaluated."""
         return self.folder / "lesions" / "prediction.nii.gz"

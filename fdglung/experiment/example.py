@@ -50,9 +50,11 @@ classifiers:                    # the first is the main one; the others are comp
     config: {}                  # keys of `fdglung train-classifier --config`
   # conventional:               # SUV, volume and TLG alone: does radiomics add to them?
   #   config: {features: [PET_suv_, PET_mtv_ml, PET_tlg_g]}
-  # image:                      # ran elsewhere on OUT/studies/*/lesions/voi.nii.gz
-  #   predictions: image.csv    # case, lesion, probability_CLASS of every lesion of the test sets
-  #   about: 3D residual network on PET and CT patches
+  # image:                      # a residual network of PET and CT patches about each VOI
+  #   network: {}               # keys of `fdglung train-image-classifier --config`
+  # other:                      # ran elsewhere on OUT/studies/*/lesions/voi.nii.gz
+  #   predictions: other.csv    # case, lesion, probability_CLASS of every lesion of the test sets
+  #   about: a network of ours
 
 evaluation: {resamples: 2000, seed: 0, confidence: 0.95, bins: 10, tolerance_mm: 2}
 

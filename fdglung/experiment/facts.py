@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fdglung.experiment.config import TRAINING, ExperimentConfig, GivenClassifier, TrainedClassifier
+from fdglung.experiment.config import (
+    TRAINING,
+    ExperimentConfig,
+    GivenClassifier,
+    TrainedClassifier,
+    TrainedNetwork,
+)
 from fdglung.experiment.data import PROTOCOL_COLUMNS, StudyData
 
 CONVENTIONAL = ("PET_suv_", "PET_mtv_ml", "PET_tlg_g")
@@ -27,9 +33,9 @@ class Facts:
         That features are of.
     method
         Of the segmentation: ``threshold`` or ``network``.
-    radiomics, conventional, image, classical
-        Names of classifiers of radiomics, of SUV, volume and TLG alone, of given probabilities, and of logistic
-        regression; the first three part all classifiers.
+    radiomics, conventional, networks, given, classical
+        Names of classifiers of radiomics, of SUV, volume and TLG alone, of networks trained here, of given
+        probabilities, and of logistic regression; the first four part all classifiers.
     protocol
         Whether the clinical columns tell how images were acquired.
     missing
@@ -49,7 +55,8 @@ class Facts:
     method: str
     radiomics: tuple[str, ...]
     conventional: tuple[str, ...]
-    image: tuple[str, ...]
+    networks: tuple[str, ...]
+    given: tuple[str, ...]
     classical: tuple[str, ...]
     protocol: bool
     missing: bool
@@ -91,7 +98,8 @@ def facts_of(config: ExperimentConfig, data: StudyData) -> Facts:
         method=config.segmentation.method,
         radiomics=tuple(name for name in trained if name not in plain),
         conventional=plain,
-        image=tuple(name for name, one in config.classifiers.items() if isinstance(one, GivenClassifier)),
+        networks=tuple(name for name, one in config.classifiers.items() if isinstance(one, TrainedNetwork)),
+        given=tuple(name for name, one in config.classifiers.items() if isinstance(one, GivenClassifier)),
         classical=tuple(name for name, one in trained.items() if one.model.name == "logistic_regression"),
         protocol=set(data.clinical) >= PROTOCOL_COLUMNS,
         missing=any(not value for one in data.examinations for value in one.clinical.values()),

@@ -168,9 +168,7 @@ def _said(facts: Facts) -> dict[int, tuple[Answer, str]]:
         16: (yes, "At most one feature for ten training lesions, in every fold.")
         if radiomics
         else (none, "No tabular features."),
-        17: (open_, f"The classifier {', '.join(facts.image)} was given: only its makers know.")
-        if facts.image
-        else (none, "No end-to-end deep learning for classes."),
+        17: _end_to_end(facts),
         18: _partition(facts),
         19: (
             open_,
@@ -198,6 +196,14 @@ def _said(facts: Facts) -> dict[int, tuple[Answer, str]]:
     }
 
 
+def _end_to_end(facts: Facts) -> tuple[Answer, str]:
+    if facts.given:
+        return Answer.OPEN, f"The classifier {', '.join(facts.given)} was given: only its makers know."
+    if facts.networks:
+        return Answer.NO, "Each network was trained once in every fold; other seeds and changed images were not tried."
+    return Answer.NOT_APPLICABLE, "No end-to-end deep learning for classes."
+
+
 def _centres(facts: Facts) -> tuple[Answer, str]:
     known = sorted(frozenset().union(*facts.centres.values()) - {""})
     if not known:
@@ -217,7 +223,7 @@ def _partition(facts: Facts) -> tuple[Answer, str]:
 
 
 def _compared(facts: Facts, names: tuple[str, ...], what: str) -> tuple[Answer, str]:
-    everyone = (*facts.radiomics, *facts.conventional, *facts.image)
+    everyone = (*facts.radiomics, *facts.conventional, *facts.networks, *facts.given)
     if names and len(everyone) > 1:
         return Answer.YES, f"{', '.join(names)} ({what}) compared on the same lesions by a paired bootstrap."
     return Answer.NO, f"No comparison with {what} was run."

@@ -13,7 +13,7 @@ from typing import Any
 from fdglung import RESEARCH_NOTICE, __version__
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.config import to_mapping as classifier_mapping
-from fdglung.experiment.config import FORMAT, FORMAT_VERSION, ExperimentConfig, TrainedClassifier
+from fdglung.experiment.config import FORMAT, FORMAT_VERSION, ExperimentConfig, GivenClassifier
 from fdglung.experiment.data import StudyData
 from fdglung.experiment.examination import Worked
 from fdglung.experiment.steps import file_digest
@@ -37,7 +37,7 @@ def provenance(
         inputs[scan.name] = {name: file_digest(path) for name, path in paths.items() if path is not None}
     seeds = {"bootstrap": config.evaluation.seed, "statistics": config.statistics.settings.seed}
     for name, one in config.classifiers.items():
-        if isinstance(one, TrainedClassifier):
+        if not isinstance(one, GivenClassifier):
             seeds[f"classifier {name}"] = one.config.seed
     return {
         "format": FORMAT,

@@ -8,7 +8,7 @@ from typing import Any
 
 from fdglung.evaluation.written_rows import p_text
 from fdglung.experiment.classifiers import OUT_OF_FOLD
-from fdglung.experiment.config import Classifier, ExperimentConfig, GivenClassifier
+from fdglung.experiment.config import Classifier, ExperimentConfig, GivenClassifier, TrainedNetwork
 from fdglung.experiment.document import Block, Bullets, Grid, Pictures, Section, Subheading, Text
 from fdglung.experiment.results import (
     DASH,
@@ -168,18 +168,29 @@ def _about(config: ExperimentConfig, name: str, one: Classifier) -> Iterator[Blo
     if isinstance(one, GivenClassifier):
         yield Text(f"{one.about or 'A classifier that ran elsewhere'}; its probabilities were given.")
         return
-    report = read_json(config.out / "classifiers" / name / "report.json")
-    counts, chosen = report["training"], one.config
-    classes = ", ".join(f"{words(key)} {count}" for key, count in counts["classes"].items())
-    yield Text(
-        f"{words(chosen.model.name)} of features chosen by {words(chosen.selection.method)}, trained on "
-        f"{counts['lesions']} lesions of {counts['patients']} patients ({classes}) with {counts['features']} features: "
-        f"nested cross-validation by patients, {chosen.validation.outer_folds} outer and "
-        f"{chosen.validation.inner_folds} inner folds, probabilities calibrated ({chosen.calibration}), seed "
-        f"{chosen.seed}. The final model has {len(report['final']['selected'])} features: "
-        f"{', '.join(report['final']['selected'])}."
-    )
     folder = config.out / "classifiers" / name
+    report = read_json(folder / "report.json")
+    counts = report["training"]
+    classes = ", ".join(f"{words(key)} {count}" for key, count in counts["classes"].items())
+    trained = f"trained on {counts['lesions']} lesions of {counts['patients']} patients ({classes})"
+    if isinstance(one, TrainedNetwork):
+        network = one.config
+        yield Text(
+            f"Residual 3D network of {', '.join(network.channels)} in cubes of {network.size_mm:g} mm at "
+            f"{network.spacing_mm:g} mm about each VOI, with attention over a patient's lesions, {trained}: "
+            f"cross-validation by patients, {network.folds} folds, {network.epochs} epochs each, probabilities "
+            f"calibrated ({network.calibration}), seed {network.seed}. Patients' classes by attention are in "
+            f"classifiers/{name}/patients.csv."
+        )
+    else:
+        chosen = one.config
+        yield Text(
+            f"{words(chosen.model.name)} of features chosen by {words(chosen.selection.method)}, {trained} with "
+            f"{counts['features']} features: nested cross-validation by patients, {chosen.validation.outer_folds} "
+            f"outer and {chosen.validation.inner_folds} inner folds, probabilities calibrated "
+            f"({chosen.calibration}), seed {chosen.seed}. The final model has {len(report['final']['selected'])} "
+            f"features: {', '.join(report['final']['selected'])}."
+        )
     tests = read_dicts(folder / "predictions.csv")
     unlike = [
         f"{sum(row['predicted'] == 'undetermined' for row in tests if row['set'] == set_name)} of "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fdglung.errors import OutputExistsError, SmallGroupError
 from fdglung.evaluation.cases import Case
 from fdglung.experiment.classifiers import PREDICTIONS, TRAINING_PREDICTIONS, write_given, write_trained
-from fdglung.experiment.config import FORMAT, TRAINING, ExperimentConfig, TrainedClassifier
+from fdglung.experiment.config import FORMAT, TRAINING, ExperimentConfig, GivenClassifier, TrainedClassifier
 from fdglung.experiment.data import StudyData, read_data
 from fdglung.experiment.examination import Worked, work
 from fdglung.experiment.facts import facts_of
@@ -98,7 +98,7 @@ def run_experiment(config: ExperimentConfig, *, progress: Progress | None = None
     tables = run.tables(worked)
     run.segmentation(worked, lambda text, done: tell(text, 0.62 + 0.08 * done))
     run.leaks(tables)
-    run.classifiers(tables, lambda text, done: tell(text, 0.7 + 0.12 * done))
+    run.classifiers(tables, worked, lambda text, done: tell(text, 0.7 + 0.12 * done))
     run.classification(lambda text, done: tell(text, 0.82 + 0.1 * done))
     tell("statistics", 0.92)
     run.statistics(tables)
@@ -202,25 +202,40 @@ class _Run:
 
         check_feature_table(tables / "features.csv")
 
-    def classifiers(self, tables: Path, tell: Progress) -> None:
+    def classifiers(self, tables: Path, worked: Sequence[Worked], tell: Progress) -> None:
         known = [file_digest(tables / name) for name in ("features.csv", "labels.csv")]
         training = sum(row["set"] == TRAINING for row in read_dicts(tables / "labels.csv"))
         kind = "synthetic lesions" if self.data.synthetic else "lesions"
         for number, (name, one) in enumerate(self.config.classifiers.items()):
             write: Callable[[Path], None]
-            if isinstance(one, TrainedClassifier):
+            trained_on = f"{training} {kind} of the study"
+            progress = _part(tell, f"classifier {name}", number, len(self.config.classifiers))
+            if isinstance(one, GivenClassifier):
+                key = key_of("given 1", known, file_digest(one.predictions) if one.predictions.is_file() else None)
+                write = partial(write_given, classifier=one, tables=tables)
+            elif isinstance(one, TrainedClassifier):
                 key = key_of("trained 1", known, plain(one.config), training, kind)
                 write = partial(
                     write_trained,
                     classifier=one,
                     tables=tables,
-                    trained_on=f"{training} {kind} of the study",
+                    trained_on=trained_on,
                     workers=self.config.workers,
-                    progress=_part(tell, f"classifier {name}", number, len(self.config.classifiers)),
+                    progress=progress,
                 )
             else:
-                key = key_of("given 1", known, file_digest(one.predictions) if one.predictions.is_file() else None)
-                write = partial(write_given, classifier=one, tables=tables)
+                from fdglung.experiment.networks import write_network
+
+                images = [part.key for part in worked if not part.failure]
+                key = key_of("network 1", known, images, plain(one.config), trained_on)
+                write = partial(
+                    write_network,
+                    classifier=one,
+                    tables=tables,
+                    worked=worked,
+                    trained_on=trained_on,
+                    progress=progress,
+                )
             self.step(f"classifiers/{name}", key, write)
 
     def classification(self, tell: Progress) -> None:

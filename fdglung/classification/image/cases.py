@@ -127,15 +127,45 @@ def read_images(
         table = read_label_table(Path(labels)).rename(columns={"label": "lesion"})
         wanted = ClassifierConfig(classes=config.classes, training_sets=config.training_sets)
         known = join(known, table, wanted)
-    taken = [found[row] for row in known.rows]
+    taken = [(cases[found[row][0]], found[row][1]) for row in known.rows]
+    return cut(known, taken, config, cache=cache, progress=lambda text, done: tell(text, 0.3 + 0.7 * done))
+
+
+def cut(
+    known: Lesions,
+    places: Sequence[tuple[ImageCase, int]],
+    config: ImageClassifierConfig,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> ImageLesions:
+    """Cut the patches of lesions.
+
+    Parameters
+    ----------
+    known
+        What is known of each lesion.
+    places
+        The case of each, and its value in the case's label image; lesions of a case follow each other.
+    config, cache, progress
+        See `read_images`.
+
+    Raises
+    ------
+    DataListError
+        An image cannot be read; names the case.
+
+    """
     side = config.voxels
-    raw = np.zeros((len(taken), len(config.channels), side, side, side), np.float32)
-    whose = np.array([place for place, _ in taken], dtype=np.intp)
-    for place in np.unique(whose).tolist():
-        rows = np.flatnonzero(whose == place)
-        raw[rows] = _patches(cases[place], tuple(taken[row][1] for row in rows), config, cache)
-        tell("cutting patches", 0.3 + 0.7 * (rows[-1] + 1) / len(taken))
-    return ImageLesions(known, raw, _patient_classes(known, [cases[place].patient_class for place, _ in taken]))
+    raw = np.zeros((len(places), len(config.channels), side, side, side), np.float32)
+    rows: dict[ImageCase, list[int]] = {}
+    for row, (case, _) in enumerate(places):
+        rows.setdefault(case, []).append(row)
+    for case, own in rows.items():
+        raw[own] = _patches(case, tuple(places[row][1] for row in own), config, cache)
+        if progress is not None:
+            progress("cutting patches", (own[-1] + 1) / len(places))
+    return ImageLesions(known, raw, _patient_classes(known, [case.patient_class for case, _ in places]))
 
 
 def read_datalist(source: str | Path, config: ImageClassifierConfig) -> list[ImageCase]:
