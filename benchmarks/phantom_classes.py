@@ -8,7 +8,8 @@ and is done once it said so. `--partial` puts tables together of the studies tha
 
 `… evaluate OUT COHORT [--centre OUT2 COHORT2]` measures it on the internal test set and the scanners of a vendor that
 it never saw (the cohort's external split), and on a further centre (`benchmarks/cohort_external_centre.yaml`), beside
-the best possible reader of the same lesions (`benchmarks.phantom_limit`).
+the best possible reader of the same lesions (`benchmarks.phantom_limit`), and beside a forest that learned from the
+plans of the training lesions instead of their images.
 
 `… found OUT COHORT` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
 
@@ -25,8 +26,6 @@ from typing import Any
 SETTINGS = Path(__file__).with_name("phantom_radiomics.yaml")
 CONFIG = Path(__file__).with_name("phantom_classifier.yaml")
 NEW_SCANNER, CENTRE = "new_scanner", "external_centre"
-MOST = 10
-"""Lesions of a patient."""
 
 
 def main() -> int:
@@ -69,9 +68,11 @@ def _features(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    import pandas as pd  # type: ignore[import-untyped]
+
     from fdglung.cli import main as fdglung
 
-    labels = _drawn(options.out)
+    labels = pd.read_csv(options.out / "drawn.csv")
     trained = labels[labels["set"].isin(["train", "validation"])]
     text = f"{len(trained)} synthetic lesions of {trained['patient'].nunique()} synthetic patients (fdglung phantom)"
     given = [str(options.out / "features.csv"), "--labels", str(options.out / "drawn.csv"), "--config", str(CONFIG)]
@@ -80,18 +81,19 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from benchmarks.phantom_measures import SEEN, print_areas, write_limits, write_predictions
+    from benchmarks.phantom_measures import SEEN, print_areas, write_informed, write_limits, write_predictions
+    from fdglung.classification import from_yaml
     from fdglung.evaluation.classification import evaluate_classification
 
     sets = [("internal_test", options.out, options.cohort), (NEW_SCANNER, options.out, options.cohort)]
     if options.centre:
         sets.append((CENTRE, *options.centre))
-        _drawn(options.centre[0])
-    _drawn(options.out)
     model = options.out / "phantom.skops"
     predictions = write_predictions(model, sets, options.out / "predictions.csv")
     limits = {name: write_limits(predictions, sets, options.out / f"limit_{name}.csv", seen=name) for name in SEEN}
-    print_areas({"model": predictions, **limits})
+    training = from_yaml(CONFIG).training_sets
+    informed = write_informed(predictions, sets, options.out / "informed.csv", training=training)
+    print_areas({"model": predictions, "plans learned": informed, **limits})
     # Tables and plots of model and limit on the same draws.
     evaluate_classification(predictions, options.out / "evaluation", compare=limits["all"], overwrite=True)
     return 0
@@ -155,17 +157,6 @@ def with_a_patient_twice(lesions: Any) -> Any:
         **{name: more(getattr(lesions, name)) for name in ("centres", "scanners", "labels")},
         rows=tuple(range(len(lesions) + len(rows))),
     )
-
-
-def _drawn(out: Path) -> Any:
-    """Write and return the labels of the lesions that are trained and tested on."""
-    import pandas as pd  # type: ignore[import-untyped]
-
-    from benchmarks.phantom_tables import lung_lesions
-
-    labels = lung_lesions(pd.read_csv(out / "labels.csv"), most=MOST)
-    labels.to_csv(out / "drawn.csv", index=False)
-    return labels
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from fdglung.phantom.lesions import draw_disease
 from fdglung.phantom.lesions.overlap import ALL, Descriptor, posterior
-from fdglung.phantom.lesions.plans import Disease, LesionPlan
+from fdglung.phantom.lesions.plans import Disease, Form, LesionPlan, Sign, Zone
+from fdglung.phantom.organs import LOBES
 from fdglung.phantom.study import LesionClass, TrueLesion
 from fdglung.phantom.uptake import time_factor
 from fdglung.phantom.writer.truth import Truth, read_truth
@@ -52,6 +54,40 @@ def limits(
     alone = [replace(studies[case][0], plans=(studies[case][1][label],)) for case, label in keys]
     overlap = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["cohort"]["overlap"]
     return posterior(alone, overlap=overlap, priors=priors, descriptors=descriptors, counted=False)
+
+
+def described(folder: Path, keys: list[Key]) -> pd.DataFrame:
+    """Return all that the plan of each lesion of the lungs decides, but the seed of its shape, as numbers.
+
+    Parameters
+    ----------
+    folder
+        Of the cohort.
+    keys
+        Study and label of each lesion.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a lesion: diameter and SUVmax as logarithms, texture, CT number, and 0 or 1 for each sign, form, lobe and
+        zone.
+
+    """
+    studies = {case: _planned(folder / case)[1] for case in dict.fromkeys(case for case, _ in keys)}
+    rows = []
+    for case, label in keys:
+        plan = studies[case][label]
+        row = {
+            "diameter": np.log(plan.diameter_mm),
+            "suv_max": np.log(plan.suv_max),
+            "texture": plan.texture,
+            "hu": plan.hu,
+        }
+        row |= {sign.value: float(sign in plan.signs) for sign in Sign}
+        for kind, every, own in (("form", Form, plan.form), ("lobe", LOBES, plan.lobe), ("zone", Zone, plan.zone)):
+            row |= {f"{kind} {one.value}": float(one == own) for one in every}
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _planned(folder: Path) -> tuple[Disease, dict[int, LesionPlan]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import SimpleITK as sitk
 from tqdm import tqdm
@@ -15,21 +16,26 @@ from fdglung.phantom.writer.truth import Truth, read_truth
 from fdglung.radiomics import extract, from_yaml, write_table
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.tables import KEYS, SETTINGS_SUFFIX
+from fdglung.radiomics.tasks import Workers
 
-FEATURES, LABELS = "features.csv", "labels.csv"
+FEATURES, LABELS, DRAWN = "features.csv", "labels.csv", "drawn.csv"
+
+MOST = 10
+"""Lesions of a patient: one with 40 metastases would otherwise count 40 times."""
 
 
 def write_features(
     cohort: Path, out: Path, settings: Path, *, set_names: Mapping[str, str] | None = None, partial: bool = False
 ) -> bool:
-    """Compute the features of all studies that are there and not yet done, and put them together once all are.
+    """Compute the features of the lesions drawn of all studies that are there and not yet done; put them together.
 
     Parameters
     ----------
     cohort
         Folder of `fdglung phantom --format nifti`, which may still be growing.
     out
-        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, and ``labels.csv``.
+        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, ``drawn.csv`` with the classes
+        of the same lesions, and ``labels.csv`` with those of all.
     settings
         YAML of `fdglung radiomics`.
     set_names
@@ -49,22 +55,23 @@ def write_features(
     there = [one for one in recipes if (cohort / one["name"] / "study.json").is_file()]
     done = [one for one in there if (out / "studies" / f"{one['name']}.csv").exists()]
     if not partial:
-        for recipe in tqdm([one for one in there if one not in done], desc="features"):
-            _extract(cohort / recipe["name"], out / "studies" / f"{recipe['name']}.csv", chosen)
+        with Workers() as workers:
+            for recipe in tqdm([one for one in there if one not in done], desc="features"):
+                _extract(cohort / recipe["name"], out / "studies" / f"{recipe['name']}.csv", chosen, workers)
         done = there
     if partial or len(done) == len(recipes):
         _put_together(cohort, out, done, set_names or {})
     return len(done) == len(recipes)
 
 
-def lung_lesions(labels: pd.DataFrame, *, most: int, seed: int = 0) -> pd.DataFrame:
-    """Return up to `most` lesions in the lungs of each patient, drawn at random.
+def drawn_lesions(truth: Truth) -> list[int]:
+    """Return the labels of up to `MOST` lesions in the lungs, drawn at random, the same whenever a study is asked for.
 
-    A patient with 40 metastases would otherwise count 40 times. Avid nodes are left out: the best possible reader of
-    the limit reads lesions of the lungs.
+    Avid nodes are left out: the best possible reader of the limit reads lesions of the lungs.
     """
-    drawn = labels[labels["kind"] == "lung"].sample(frac=1, random_state=seed)
-    return drawn.groupby("patient").head(most).sort_index()
+    labels = [lesion.label for lesion in truth.lesions if lesion.kind == "lung"]
+    random = np.random.default_rng([int(str(truth.parameters["seed"])), 10])
+    return sorted(random.permutation(labels)[:MOST].tolist())
 
 
 def read_pair(folder: Path) -> dict[str, sitk.Image]:
@@ -72,24 +79,30 @@ def read_pair(folder: Path) -> dict[str, sitk.Image]:
     return {"PET": sitk.ReadImage(str(folder / "pet.nii.gz")), "CT": sitk.ReadImage(str(folder / "ct.nii.gz"))}
 
 
-def _extract(folder: Path, table: Path, settings: RadiomicsSettings) -> None:
-    mask = sitk.ReadImage(str(folder / "lesions.nii.gz"))
-    uids = {lesion.label: lesion.tracking_uid for lesion in read_truth(folder).lesions}
-    write_table(extract(read_pair(folder), mask, settings, tracking_uids=uids, workers=1), table)
+def _extract(folder: Path, table: Path, settings: RadiomicsSettings, workers: Workers) -> None:
+    mask, truth = sitk.ReadImage(str(folder / "lesions.nii.gz")), read_truth(folder)
+    uids = {lesion.label: lesion.tracking_uid for lesion in truth.lesions}
+    labels = drawn_lesions(truth)
+    write_table(extract(read_pair(folder), mask, settings, labels=labels, tracking_uids=uids, workers=workers), table)
 
 
 def _put_together(cohort: Path, out: Path, recipes: list[dict[str, Any]], set_names: Mapping[str, str]) -> None:
-    tables, labels = [], []
+    tables, labels, drawn = [], [], []
     for recipe in recipes:
         path = out / "studies" / f"{recipe['name']}.csv"
         table = pd.read_csv(path, dtype=dict.fromkeys(KEYS, str), float_precision="round_trip")
         tables.append(pd.concat([pd.DataFrame({"case": [recipe["name"]] * len(table)}), table], axis=1))
         patient = json.loads((cohort / recipe["name"] / "study.json").read_text(encoding="utf-8"))["patient_id"]
-        labels += list(_labels(recipe, patient, read_truth(cohort / recipe["name"]), set_names))
+        truth = read_truth(cohort / recipe["name"])
+        rows = list(_labels(recipe, patient, truth, set_names))
+        labels += rows
+        chosen = drawn_lesions(truth)
+        drawn += [row for row in rows if row["lesion"] in chosen]
     settings = (out / "studies" / f"{recipes[0]['name']}{SETTINGS_SUFFIX}").read_text(encoding="utf-8")
     (out / FEATURES).with_suffix(SETTINGS_SUFFIX).write_text(settings, encoding="utf-8")
     pd.concat(tables, ignore_index=True).to_csv(out / FEATURES, index=False)
     pd.DataFrame(labels).to_csv(out / LABELS, index=False)
+    pd.DataFrame(drawn).to_csv(out / DRAWN, index=False)
 
 
 def _labels(

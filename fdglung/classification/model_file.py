@@ -58,7 +58,7 @@ def model_bytes(model: ClassifierModel) -> bytes:
     }
     content = {"about": json.dumps(about, allow_nan=False)}
     content |= {name: getattr(model, name) for name in (*_ARRAYS, *_OBJECTS)}
-    made: bytes = skops.io.dumps(content)
+    made: bytes = skops.io.dumps(content, compression=zipfile.ZIP_DEFLATED)
     return made
 
 

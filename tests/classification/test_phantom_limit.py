@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.phantom_limit import match
+from benchmarks import phantom_limit
+from benchmarks.phantom_limit import described, match
 from fdglung.phantom.lesions import draw_disease
 from fdglung.phantom.uptake import time_factor
 
@@ -34,3 +35,17 @@ def test_a_lesion_of_another_disease_has_no_plan():
     disease, other = (draw_disease(np.random.default_rng(n), "lung_cancer", overlap=0.0) for n in (1, 2))
     with pytest.raises(ValueError, match="lesion 1 has no plan"):
         match(disease, truth_of(other.plans))
+
+
+def test_a_described_lesion_has_what_its_plan_has(monkeypatch, tmp_path):
+    disease = draw_disease(np.random.default_rng(5), "lymphoma", overlap=0.0)
+    lungs = [plan for plan in disease.plans if plan.kind == "lung"]
+    monkeypatch.setattr(phantom_limit, "_planned", lambda folder: (disease, dict(enumerate(lungs, 1))))
+    table = described(tmp_path, [("study", label) for label in range(1, len(lungs) + 1)])
+    for plan, row in zip(lungs, table.to_dict("records"), strict=True):
+        assert np.exp(row["diameter"]) == pytest.approx(plan.diameter_mm)
+        assert np.exp(row["suv_max"]) == pytest.approx(plan.suv_max)
+        assert (row["texture"], row["hu"]) == (plan.texture, plan.hu)
+        said = {name for name, value in row.items() if value == 1 and name not in ("diameter", "suv_max")}
+        place = {f"form {plan.form}", f"lobe {plan.lobe.value}", f"zone {plan.zone}"}
+        assert said == {str(sign) for sign in plan.signs} | place
