@@ -254,7 +254,8 @@ def _classes(analysis: Analysis) -> list[Flowable]:
     header = [
         "No.",
         "Class",
-        *(f"P({name})".replace("_", " ") for name in found.classes),
+        # A space, at which long names go to the next line whole.
+        *(f"P {name}".replace("_", " ") for name in found.classes),
         "As far",
         "Nearest training lesions",
     ]
@@ -264,11 +265,11 @@ def _classes(analysis: Analysis) -> list[Flowable]:
             lesion.name,
             *(f"{lesion.probabilities[name]:.2f}" for name in found.classes),
             f"{lesion.as_far:.2f}",
-            ", ".join(f"{count} {name}" for name, count in lesion.nearest.items() if count),
+            ", ".join(f"{count} {name}".replace("_", " ") for name, count in lesion.nearest.items() if count),
         ]
         for lesion in found.lesions
     ]
-    widths = [10, 26, *(18 for _ in found.classes), 14, 50]
+    widths = [10, 26, *(20 for _ in found.classes), 14, 46]
     scaled = [WIDTH * part / sum(widths) for part in widths]
     numeric = range(2, 3 + len(found.classes))
     note = (
