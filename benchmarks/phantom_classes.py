@@ -4,7 +4,7 @@
 `fdglung phantom COHORT --cohort benchmarks/cohort.yaml` makes, by their true masks; it may run while the cohort grows,
 and is done once it said so. `--partial` puts tables together of the studies that are done.
 
-`… train OUT` trains on the cohort's training and validation studies, and writes OUT/phantom.skops.
+`… train OUT` trains on the cohort's studies that its configuration names, and writes OUT/phantom.skops.
 
 `… evaluate OUT COHORT [--centre OUT2 COHORT2]` measures it on the internal test set and the scanners of a vendor that
 it never saw (the cohort's external split), and on a further centre (`benchmarks/cohort_external_centre.yaml`), beside
@@ -70,10 +70,11 @@ def _features(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     import pandas as pd  # type: ignore[import-untyped]
 
+    from fdglung.classification import from_yaml
     from fdglung.cli import main as fdglung
 
     labels = pd.read_csv(options.out / "drawn.csv")
-    trained = labels[labels["set"].isin(["train", "validation"])]
+    trained = labels[labels["set"].isin(from_yaml(CONFIG).training_sets)]
     text = f"{len(trained)} synthetic lesions of {trained['patient'].nunique()} synthetic patients (fdglung phantom)"
     given = [str(options.out / "features.csv"), "--labels", str(options.out / "drawn.csv"), "--config", str(CONFIG)]
     out = ["--out", str(options.out / "phantom.skops"), "--trained-on", text, "--overwrite"]

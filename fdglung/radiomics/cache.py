@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-FORMAT = 1
+FORMAT = 2
 """Counts up when features change their values though no version says so."""
 
 
