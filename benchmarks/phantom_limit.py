@@ -22,8 +22,8 @@ from fdglung.phantom.writer.truth import Truth, read_truth
 IN_THE_MASK = frozenset({Descriptor.UPTAKE, Descriptor.TEXTURE, Descriptor.FORM, Descriptor.DENSITY, Descriptor.SIGNS})
 """What lies in or at a lesion, without its place: all that features of its mask can hold."""
 
-_NEAR = 0.12
-"""Relative difference of SUVmax: what bounds a lesion may cut off its hottest part."""
+_LEAST_LEFT = 0.8
+"""Of the planned SUVmax: what bounds a lesion, a cavity in it too, may cut off its hottest part."""
 
 Key = tuple[str, int]
 
@@ -117,4 +117,4 @@ def match(disease: Disease, truth: Truth) -> dict[int, LesionPlan]:
 
 def _alike(plan: LesionPlan, lesion: TrueLesion, rise: float) -> bool:
     same = plan.kind == lesion.kind and sorted(plan.signs) == sorted(lesion.signs)
-    return same and abs(lesion.suv_max / (rise * plan.suv_max) - 1) < _NEAR
+    return same and _LEAST_LEFT < lesion.suv_max / (rise * plan.suv_max) < 1.001

@@ -102,6 +102,14 @@ def test_answers_follow_what_was_run():
     assert [compared[n] for n in (23, 24)] == [Answer.YES] * 2
 
 
+def test_a_network_that_was_trained_is_asked_for_its_robustness():
+    trained, given = (replace(CLINICAL, **{name: ("image",)}) for name in ("networks", "given"))
+    assert by_number(metrics_score.filled(trained))[17] is Answer.NO
+    assert by_number(metrics_score.filled(given))[17] is Answer.OPEN
+    compared = replace(CLINICAL, radiomics=(), classical=("radiomics",), networks=("image",), given=("other",))
+    assert by_number(metrics_score.filled(compared))[25] is Answer.YES
+
+
 def test_synthetic_images_earn_no_clinical_item():
     found = by_number(metrics_score.filled(replace(CLINICAL, synthetic=True)))
     assert {found[n] for n in (2, 3, 4, 5, 7, 9, 27)} == {Answer.NO}
