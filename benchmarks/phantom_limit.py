@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ IN_THE_MASK = frozenset({Descriptor.UPTAKE, Descriptor.TEXTURE, Descriptor.FORM,
 """What lies in or at a lesion, without its place: all that features of its mask can hold."""
 
 _LEAST_LEFT = 0.8
-"""Of the planned SUVmax: what bounds a lesion, a cavity in it too, may cut off its hottest part."""
+"""Of the planned SUVmax: what bounds a lesion, and a cavity in it, may cut off its hottest part and add nothing."""
 
 Key = tuple[str, int]
 
@@ -50,33 +50,28 @@ def limits(
         (lesions, 4), classes in the order of `LesionClass`.
 
     """
-    studies = {case: _planned(folder / case) for case in dict.fromkeys(case for case, _ in keys)}
-    alone = [replace(studies[case][0], plans=(studies[case][1][label],)) for case, label in keys]
     overlap = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["cohort"]["overlap"]
-    return posterior(alone, overlap=overlap, priors=priors, descriptors=descriptors, counted=False)
+    return posterior(alone(folder, keys), overlap=overlap, priors=priors, descriptors=descriptors, counted=False)
 
 
-def described(folder: Path, keys: list[Key]) -> pd.DataFrame:
-    """Return all that the plan of each lesion of the lungs decides, but the seed of its shape, as numbers.
+def alone(folder: Path, keys: list[Key]) -> list[Disease]:
+    """Return for each lesion of a cohort, by study and label, its patient's disease with this lesion alone."""
+    studies = {case: _planned(folder / case) for case in dict.fromkeys(case for case, _ in keys)}
+    return [replace(studies[case][0], plans=(studies[case][1][label],)) for case, label in keys]
 
-    Parameters
-    ----------
-    folder
-        Of the cohort.
-    keys
-        Study and label of each lesion.
+
+def described(plans: Iterable[LesionPlan]) -> pd.DataFrame:
+    """Return all that plans of lesions of the lungs decide, but the seed of their shape, as numbers.
 
     Returns
     -------
     pandas.DataFrame
-        A row a lesion: diameter and SUVmax as logarithms, texture, CT number, and 0 or 1 for each sign, form, lobe and
-        zone.
+        A row a plan: logarithms of the diameter (mm) and SUVmax (SUVbw, g/ml), texture, CT number (HU), and 0 or 1 for
+        each sign, form, lobe and zone.
 
     """
-    studies = {case: _planned(folder / case)[1] for case in dict.fromkeys(case for case, _ in keys)}
     rows = []
-    for case, label in keys:
-        plan = studies[case][label]
+    for plan in plans:
         row = {
             "diameter": np.log(plan.diameter_mm),
             "suv_max": np.log(plan.suv_max),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from benchmarks.phantom_limit import ALL, IN_THE_MASK, described, limits
+from benchmarks.phantom_limit import ALL, IN_THE_MASK, alone, described, limits
 from fdglung.classification import read_labelled
 from fdglung.classification.model_file import load_model
 from fdglung.classification.nested import macro_auc
@@ -69,13 +69,17 @@ def write_informed(predictions: Path, sets: Sets, path: Path, *, training: Seque
     _, tables_of, cohort = sets[0]
     labels = pd.read_csv(tables_of / "drawn.csv")
     labels = labels[labels["set"].isin(training)]
-    plans = described(cohort, list(zip(labels["case"], labels["lesion"], strict=True)))
-    forest = RandomForestClassifier(500, min_samples_leaf=3, random_state=0).fit(plans.to_numpy(), labels["class"])
+
+    def plans(of: Path, lesions: pd.DataFrame) -> NDArray[np.float64]:
+        keys = list(zip(lesions["case"], lesions["lesion"], strict=True))
+        return np.asarray(described(one.plans[0] for one in alone(of, keys)), dtype=np.float64)
+
+    forest = RandomForestClassifier(500, min_samples_leaf=3, random_state=0)
+    forest.fit(plans(cohort, labels), labels["class"])
     tables = []
     for name, _, own in sets:
         table = _of(predictions, name)
-        plans = described(own, list(zip(table["case"], table["lesion"], strict=True)))
-        table[[f"probability_{one}" for one in forest.classes_]] = forest.predict_proba(plans.to_numpy())
+        table[[f"probability_{one}" for one in forest.classes_]] = forest.predict_proba(plans(own, table))
         tables.append(table)
     pd.concat(tables).to_csv(path, index=False)
     return path

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import phantom_limit
 from benchmarks.phantom_limit import described, match
 from fdglung.phantom.lesions import draw_disease
 from fdglung.phantom.uptake import time_factor
 
 
-def truth_of(plans, *, waited_s=4200.0):
+def truth_of(plans, *, left=0.99, waited_s=4200.0):
     started = datetime(2024, 1, 8, 12)
     rise = time_factor("tumour", waited_s)
     lesions = [
-        SimpleNamespace(label=label, kind=plan.kind, signs=tuple(plan.signs), suv_max=0.99 * rise * plan.suv_max)
+        SimpleNamespace(label=label, kind=plan.kind, signs=tuple(plan.signs), suv_max=left * rise * plan.suv_max)
         for label, plan in enumerate(plans, 1)
     ]
     acquisition = SimpleNamespace(started=started, injected=started - timedelta(seconds=waited_s), tracer="fdg")
@@ -37,11 +37,21 @@ def test_a_lesion_of_another_disease_has_no_plan():
         match(disease, truth_of(other.plans))
 
 
-def test_a_described_lesion_has_what_its_plan_has(monkeypatch, tmp_path):
+def test_a_lesion_has_at_most_the_uptake_of_its_plan_and_a_fifth_less_at_most():
+    disease = draw_disease(np.random.default_rng(3), "metastasis", overlap=0.0)
+    (one, *_) = disease.plans
+    alone = replace(disease, plans=(one,))
+    assert match(alone, truth_of([one], left=0.85)) == {1: one}
+    assert match(alone, truth_of([one], left=1.0)) == {1: one}
+    for left in (0.75, 1.05):
+        with pytest.raises(ValueError, match="lesion 1 has no plan"):
+            match(alone, truth_of([one], left=left))
+
+
+def test_a_described_lesion_has_what_its_plan_has():
     disease = draw_disease(np.random.default_rng(5), "lymphoma", overlap=0.0)
     lungs = [plan for plan in disease.plans if plan.kind == "lung"]
-    monkeypatch.setattr(phantom_limit, "_planned", lambda folder: (disease, dict(enumerate(lungs, 1))))
-    table = described(tmp_path, [("study", label) for label in range(1, len(lungs) + 1)])
+    table = described(lungs)
     for plan, row in zip(lungs, table.to_dict("records"), strict=True):
         assert np.exp(row["diameter"]) == pytest.approx(plan.diameter_mm)
         assert np.exp(row["suv_max"]) == pytest.approx(plan.suv_max)
