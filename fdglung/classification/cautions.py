@@ -30,6 +30,7 @@ class CautionKind(StrEnum):
     MISSING_DECISIONS = "missing decisions"
     UNKNOWN_FOLDS = "unknown folds"
     NOT_HARMONISED = "not harmonised"
+    CONTEXT = "other lesions of the study"
 
 
 @dataclass(frozen=True)

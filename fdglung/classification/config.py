@@ -10,6 +10,7 @@ import yaml  # type: ignore[import-untyped]
 
 from fdglung.classification.config_parts import (
     ClinicalSettings,
+    ContextSettings,
     FusionSettings,
     HarmonisationSettings,
     ModelSettings,
@@ -62,6 +63,8 @@ class ClassifierConfig:
         None for none.
     clinical
         None for none.
+    context
+        None for features of each lesion by itself.
     correlation
         Highest absolute Spearman correlation between features that are kept; 1 keeps all that vary.
     selection, model, fusion, validation, undetermined
@@ -79,6 +82,7 @@ class ClassifierConfig:
     scaling: str = "standard"
     harmonisation: HarmonisationSettings | None = None
     clinical: ClinicalSettings | None = None
+    context: ContextSettings | None = None
     correlation: float = 0.9
     selection: SelectionSettings = field(default_factory=SelectionSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -124,6 +128,7 @@ def from_mapping(content: object) -> ClassifierConfig:
     kinds = {
         "harmonisation": HarmonisationSettings,
         "clinical": ClinicalSettings,
+        "context": ContextSettings,
         "selection": SelectionSettings,
         "model": ModelSettings,
         "fusion": FusionSettings,
@@ -131,7 +136,7 @@ def from_mapping(content: object) -> ClassifierConfig:
         "undetermined": UndeterminedSettings,
     }
     for name, kind in kinds.items():
-        if name in top and not (top[name] is None and name in ("harmonisation", "clinical")):
+        if name in top and not (top[name] is None and name in ("harmonisation", "clinical", "context")):
             part = dict(mapping(top[name], name))
             if name == "selection" and part.get("stability") is not None:
                 part["stability"] = built(StabilitySettings, part["stability"], "selection.stability.")

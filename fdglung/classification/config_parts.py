@@ -177,6 +177,28 @@ class HarmonisationSettings:
 
 
 @dataclass(frozen=True)
+class ContextSettings:
+    """Columns about all lesions of a study, beside each lesion's own features.
+
+    Attributes
+    ----------
+    number
+        Whether their number is one.
+    median
+        Whether the median of each feature over them is one.
+
+    """
+
+    number: bool = True
+    median: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("number", "median"):
+            require(isinstance(getattr(self, name), bool), name, "It is neither true nor false", "Give true or false")
+        require(self.number or self.median, "number, median", "Neither is asked for", "Ask for one, or give null")
+
+
+@dataclass(frozen=True)
 class ClinicalSettings:
     """Clinical columns of the labels, or of a table of their own, that are joined with the features.
 

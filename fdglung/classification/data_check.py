@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, some
-from fdglung.classification.parts import is_radiomics
+from fdglung.classification.parts import is_own
 from fdglung.classification.tables import Lesions
 from fdglung.errors import (
     LabelTableError,
@@ -109,8 +109,8 @@ def _check_patients(lesions: Lesions) -> None:
         check_leaks(
             lesions.patients,
             ["training"] * len(lesions),
-            # What a hospital knows of a patient may differ from one id to the other.
-            lesions.values[:, is_radiomics(lesions.names)],
+            # What a hospital knows of a patient, or which other lesions it outlined, may differ from id to id.
+            lesions.values[:, is_own(lesions.names)],
             lines=[row + 1 for row in lesions.rows],
         )
     except TooFewFeaturesError:

@@ -22,6 +22,13 @@ DECISION = "DECISION_"
 RADIOMICS_PART, CLINICAL_PART = "radiomics", "clinical"
 
 
+CONTEXT = "STUDY_"
+"""How the names of columns about all lesions of a study begin."""
+
+CONTEXT_LESIONS = f"{CONTEXT}log_lesions"
+CONTEXT_MEDIAN = f"{CONTEXT}median_"
+
+
 @dataclass(frozen=True)
 class Part:
     """Columns that a model is trained on.
@@ -63,5 +70,10 @@ def part_of(name: str) -> str:
 
 
 def is_radiomics(names: Sequence[str]) -> NDArray[np.bool_]:
-    """Tell which columns are radiomics, the only ones that centres have effects on."""
-    return np.array([part_of(name) == RADIOMICS_PART for name in names], dtype=bool)
+    """Tell which columns are radiomics, of a lesion or of its study, the only ones that centres have effects on."""
+    return np.array([part_of(name) == RADIOMICS_PART and name != CONTEXT_LESIONS for name in names], dtype=bool)
+
+
+def is_own(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Tell which columns are radiomics of the lesion itself."""
+    return np.array([part_of(name) == RADIOMICS_PART and not name.startswith(CONTEXT) for name in names], dtype=bool)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
 from fdglung.classification.clinical import clinical_cautions, names_of, with_clinical
+from fdglung.classification.context import context_caution, with_context
 from fdglung.classification.likeness import share_as_far, unlikeness
 from fdglung.classification.models import UNDETERMINED, ClassifierModel, undetermined
 from fdglung.classification.parts import DECISION, part_of
@@ -75,7 +76,7 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
         Columns that the model has selected are missing.
 
     """
-    lesions = _with_all_parts(model, lesions)
+    lesions = _with_all_parts(model, with_context(lesions, model.config.context))
     values = _selected(model, lesions)
     cautions = list(lesions.cautions)
     imputed = np.isnan(values).sum(axis=1)
@@ -89,7 +90,7 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
     open_ = undetermined(model.config, as_far, imputed / len(model.selected))
     names = np.where(open_, UNDETERMINED, np.array(model.classes)[found.argmax(axis=1)])
     mix = np.stack([(model.codes[nearest] == code).sum(axis=1) for code in range(len(model.classes))], axis=1)
-    cautions += _cautions(model, lesions, prepared, imputed)
+    cautions += [*context_caution(lesions, model.config.context), *_cautions(model, lesions, prepared, imputed)]
     return Classified(
         lesions=lesions,
         prepared=prepared,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
 from fdglung.classification.clinical import Coding, clinical_texts, coding_of, read_clinical, with_clinical
 from fdglung.classification.config import FEATURE_PREFIXES, ClassifierConfig
+from fdglung.classification.context import with_context
 from fdglung.classification.decisions import with_decisions
 from fdglung.classification.joining import KEYS, join
 from fdglung.classification.keyed import ALIASES
@@ -200,7 +201,8 @@ def read_labelled(
 
     """
     table = read_label_table(Path(labels))
-    found = join(read_lesions(paths, prefixes=config.features), table, config)
+    # Before the join, which leaves out lesions without a class: they are of the study all the same.
+    found = join(with_context(read_lesions(paths, prefixes=config.features), config.context), table, config)
     if decisions:
         classes = config.classes or tuple(sorted(set(found.labels)))
         found = with_decisions(found, decisions, classes, training=True)
