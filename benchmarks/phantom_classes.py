@@ -1,24 +1,27 @@
 """The classifier that is trained on synthetic lesions: features, training, and how well it does, step by step.
 
 `python -m benchmarks.phantom_classes features COHORT OUT` computes the features of the lesions of a cohort that
-`fdglung phantom COHORT --cohort benchmarks/cohort.yaml` makes, by their true masks; it may run while the cohort grows,
-and is done once it said so. `--partial` puts tables together of the studies that are done.
+`fdglung phantom COHORT --cohort FILE` makes, by their VOIs; it may run while the cohort grows, and is done once it said
+so. `--set SPLIT=NAME` names a set otherwise than the cohort's split; `--most` draws fewer lesions of a patient;
+`--partial` puts tables together of the studies that are done.
 
-`… train OUT` trains on the cohort's studies that its configuration names, and writes OUT/phantom.skops.
+`… train OUT` trains on the sets that its configuration names, and writes OUT/phantom.skops.
 
-`… evaluate OUT COHORT [--centre OUT2 COHORT2]` measures it on the internal test set and the scanners of a vendor that
-it never saw (the cohort's external split), and on a further centre (`benchmarks/cohort_external_centre.yaml`), beside
-the best possible reader of the same lesions (`benchmarks.phantom_limit`), and beside a forest that learned from the
-plans of the training lesions instead of their images.
+`… evaluate OUT COHORT --tests OUT2 COHORT2 [--centre OUT3 COHORT3]` measures it on studies that it was not trained on
+(`benchmarks/cohort_classes.yaml`: the training's scanners, and those of a vendor that it never saw), and on a further
+centre (`benchmarks/cohort_external_centre.yaml`), beside the best possible reader of the same lesions
+(`benchmarks.phantom_limit`), and beside a forest that learned from the plans of the training lesions instead of their
+images.
 
-`… found OUT COHORT` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
+`… found OUT OUT2 COHORT2` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
 
-`… checks OUT` trains with shuffled classes, and with a patient twice under two ids.
+`… checks OUT OUT2` trains with shuffled classes, several times, and with a patient twice under two ids.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +37,8 @@ def main() -> int:
     features = commands.add_parser("features")
     features.add_argument("cohort", type=Path)
     features.add_argument("out", type=Path)
-    features.add_argument("--centre", action="store_true", help="the cohort is the further centre")
+    features.add_argument("--set", action="append", default=[], metavar="SPLIT=NAME")
+    features.add_argument("--most", type=int, default=10, help="lesions that are drawn of a patient")
     features.add_argument("--partial", action="store_true")
     features.set_defaults(run=_features)
     train = commands.add_parser("train")
@@ -43,15 +47,19 @@ def main() -> int:
     evaluate = commands.add_parser("evaluate")
     evaluate.add_argument("out", type=Path)
     evaluate.add_argument("cohort", type=Path)
-    evaluate.add_argument("--centre", type=Path, nargs=2, metavar=("OUT2", "COHORT2"))
+    evaluate.add_argument("--tests", type=Path, nargs=2, required=True, metavar=("OUT2", "COHORT2"))
+    evaluate.add_argument("--centre", type=Path, nargs=2, metavar=("OUT3", "COHORT3"))
     evaluate.set_defaults(run=_evaluate)
     found = commands.add_parser("found")
     found.add_argument("out", type=Path)
+    found.add_argument("tests", type=Path)
     found.add_argument("cohort", type=Path)
     found.add_argument("--studies", type=int, default=20)
     found.set_defaults(run=_found)
     checks = commands.add_parser("checks")
     checks.add_argument("out", type=Path)
+    checks.add_argument("tests", type=Path)
+    checks.add_argument("--shuffles", type=int, default=5)
     checks.set_defaults(run=_checks)
     options = parser.parse_args()
     done: int = options.run(options)
@@ -61,8 +69,10 @@ def main() -> int:
 def _features(options: argparse.Namespace) -> int:
     from benchmarks.phantom_tables import write_features
 
-    names = {"external": CENTRE if options.centre else NEW_SCANNER}
-    whole = write_features(options.cohort, options.out, SETTINGS, set_names=names, partial=options.partial)
+    names = dict(one.split("=", 1) for one in options.set)
+    whole = write_features(
+        options.cohort, options.out, SETTINGS, set_names=names, most=options.most, partial=options.partial
+    )
     print("done" if whole else "the cohort is not whole")
     return 0 if whole else 3
 
@@ -86,42 +96,56 @@ def _evaluate(options: argparse.Namespace) -> int:
     from fdglung.classification import from_yaml
     from fdglung.evaluation.classification import evaluate_classification
 
-    sets = [("internal_test", options.out, options.cohort), (NEW_SCANNER, options.out, options.cohort)]
+    sets = [("internal_test", *options.tests), (NEW_SCANNER, *options.tests)]
     if options.centre:
         sets.append((CENTRE, *options.centre))
     model = options.out / "phantom.skops"
     predictions = write_predictions(model, sets, options.out / "predictions.csv")
     limits = {name: write_limits(predictions, sets, options.out / f"limit_{name}.csv", seen=name) for name in SEEN}
-    training = from_yaml(CONFIG).training_sets
-    informed = write_informed(predictions, sets, options.out / "informed.csv", training=training)
+    trained = (options.out, options.cohort, from_yaml(CONFIG).training_sets)
+    informed = write_informed(predictions, sets, options.out / "informed.csv", trained=trained)
     print_areas({"model": predictions, "plans learned": informed, **limits})
     # Tables and plots of model and limit on the same draws.
-    evaluate_classification(predictions, options.out / "evaluation", compare=limits["all"], overwrite=True)
+    evaluate_classification(predictions, options.out / "evaluation", compare=limits["study"], overwrite=True)
     return 0
 
 
 def _found(options: argparse.Namespace) -> int:
     from benchmarks.phantom_found import print_found
 
-    print_found(options.out / "phantom.skops", options.out / "labels.csv", options.cohort, studies=options.studies)
+    print_found(options.out / "phantom.skops", options.tests / "labels.csv", options.cohort, studies=options.studies)
     return 0
 
 
 def _checks(options: argparse.Namespace) -> int:
+    import numpy as np
+    from scipy import stats
+
     from fdglung.classification import from_yaml, read_labelled
+    from fdglung.classification.nested import macro_auc
+    from fdglung.classification.prediction import classify
     from fdglung.classification.training import train
     from fdglung.errors import DuplicatedPatientError
-    from fdglung.evaluation.bootstrap import Bootstrap
 
     config = from_yaml(CONFIG)
     lesions = read_labelled([options.out / "features.csv"], options.out / "drawn.csv", config)
-    done = train(shuffled(lesions), config)
-    from fdglung.classification.nested import macro_auc
-
-    area = Bootstrap(500).statistic(
-        lambda rows: macro_auc(done.codes[rows], done.probabilities[rows]), done.lesions.patients
-    )
-    print(f"shuffled classes: macro AUC out of fold {area.value:.3f} ({area.low:.3f} to {area.high:.3f})")
+    test = replace(config, training_sets=("internal_test",))
+    unseen = read_labelled([options.tests / "features.csv"], options.tests / "drawn.csv", test)
+    areas = []
+    for seed in range(options.shuffles):
+        done = train(shuffled(lesions, seed), config)
+        given = classify(done.model, unseen).probabilities
+        codes = np.array([done.model.classes.index(label) for label in shuffled(unseen, seed).labels])
+        print(
+            f"shuffled classes {seed}: macro AUC out of fold "
+            f"{_area(done.codes, done.probabilities, done.lesions.patients)}, internal test, shuffled too, "
+            f"{_area(codes, given, unseen.patients)}",
+            flush=True,
+        )
+        areas.append([macro_auc(done.codes, done.probabilities), macro_auc(codes, given)])
+    for name, values in zip(("out of fold", "internal test"), np.transpose(areas), strict=True):
+        interval = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+        print(f"shuffled classes, {name}: mean {np.mean(values):.3f} ({interval[0]:.3f} to {interval[1]:.3f})")
     try:
         train(with_a_patient_twice(lesions), config)
     except DuplicatedPatientError as error:
@@ -129,6 +153,14 @@ def _checks(options: argparse.Namespace) -> int:
         return 0
     print("a patient under two ids was not found")
     return 1
+
+
+def _area(codes: Any, probabilities: Any, patients: Sequence[str]) -> str:
+    from fdglung.classification.nested import macro_auc
+    from fdglung.evaluation.bootstrap import Bootstrap
+
+    area = Bootstrap(500).statistic(lambda rows: macro_auc(codes[rows], probabilities[rows]), patients)
+    return f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
 
 
 def shuffled(lesions: Any, seed: int = 0) -> Any:

@@ -12,15 +12,12 @@ import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from fdglung.phantom.lesions import draw_disease
-from fdglung.phantom.lesions.overlap import ALL, Descriptor, posterior
+from fdglung.phantom.lesions.overlap import posterior
 from fdglung.phantom.lesions.plans import Disease, Form, LesionPlan, Sign, Zone
 from fdglung.phantom.organs import LOBES
 from fdglung.phantom.study import LesionClass, TrueLesion
 from fdglung.phantom.uptake import time_factor
 from fdglung.phantom.writer.truth import Truth, read_truth
-
-IN_THE_MASK = frozenset({Descriptor.UPTAKE, Descriptor.TEXTURE, Descriptor.FORM, Descriptor.DENSITY, Descriptor.SIGNS})
-"""What lies in or at a lesion, without its place: all that features of its mask can hold."""
 
 _LEAST_LEFT = 0.8
 """Of the planned SUVmax: what bounds a lesion, and a cavity in it, may cut off its hottest part and add nothing."""
@@ -28,10 +25,8 @@ _LEAST_LEFT = 0.8
 Key = tuple[str, int]
 
 
-def limits(
-    folder: Path, keys: list[Key], *, priors: Mapping[LesionClass, float], descriptors: frozenset[Descriptor] = ALL
-) -> NDArray[np.float64]:
-    """Return the posterior of each lesion of the lungs by itself, without the patient's others.
+def limits(folder: Path, keys: list[Key], *, priors: Mapping[LesionClass, float], whole: bool) -> NDArray[np.float64]:
+    """Return the posterior of each lesion of the lungs, given all that plans decide but the seeds of shapes.
 
     Parameters
     ----------
@@ -40,9 +35,9 @@ def limits(
     keys
         Study and label of each lesion.
     priors
-        Shares of the classes among the lesions.
-    descriptors
-        What is seen beside the diameter.
+        Shares of the classes: among the patients for a whole study, else among the lesions.
+    whole
+        Whether the reader sees the whole study, its number of lesions and its nodes too, or the lesion alone.
 
     Returns
     -------
@@ -51,13 +46,29 @@ def limits(
 
     """
     overlap = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["cohort"]["overlap"]
-    return posterior(alone(folder, keys), overlap=overlap, priors=priors, descriptors=descriptors, counted=False)
+    seen = [one for one, _ in studies(folder, keys)] if whole else alone(folder, keys)
+    return posterior(seen, overlap=overlap, priors=priors, counted=whole)
 
 
 def alone(folder: Path, keys: list[Key]) -> list[Disease]:
     """Return for each lesion of a cohort, by study and label, its patient's disease with this lesion alone."""
-    studies = {case: _planned(folder / case) for case in dict.fromkeys(case for case, _ in keys)}
-    return [replace(studies[case][0], plans=(studies[case][1][label],)) for case, label in keys]
+    return [replace(disease, plans=(own,)) for disease, own in studies(folder, keys)]
+
+
+def studies(folder: Path, keys: list[Key]) -> list[tuple[Disease, LesionPlan]]:
+    """Return for each lesion of a cohort, by study and label, all that was drawn of its disease, and its own plan."""
+    found = {case: _planned(folder / case) for case in dict.fromkeys(case for case, _ in keys)}
+    return [(found[case][0], found[case][1][label]) for case, label in keys]
+
+
+def described_in_context(lesions: Iterable[tuple[Disease, LesionPlan]]) -> pd.DataFrame:
+    """Return what `described` does of each lesion, with its study's number of lesions, of nodes, and medians."""
+    rows = []
+    for disease, own in lesions:
+        lungs = described(plan for plan in disease.plans if plan.kind == "lung")
+        row = described([own]).iloc[0].to_dict() | {f"median {name}": value for name, value in lungs.median().items()}
+        rows.append(row | {"lesions": len(lungs), "nodes": len(disease.plans) - len(lungs)})
+    return pd.DataFrame(rows)
 
 
 def described(plans: Iterable[LesionPlan]) -> pd.DataFrame:
@@ -86,12 +97,14 @@ def described(plans: Iterable[LesionPlan]) -> pd.DataFrame:
 
 
 def _planned(folder: Path) -> tuple[Disease, dict[int, LesionPlan]]:
-    """Draw a study's disease anew from its seed, as `make_study` does, and find the plan of each of its lesions."""
+    """Draw a study's disease anew from its seed, as `make_study` does; return what had room, and plans by label."""
     truth = read_truth(folder)
     given = truth.parameters
     random = np.random.default_rng([int(given["seed"]), 5])
     disease = draw_disease(random, LesionClass(given["lesion_class"]), overlap=float(given["overlap"]))
-    return disease, match(disease, truth)
+    found = match(disease, truth)
+    there = {id(plan) for plan in found.values()}
+    return replace(disease, plans=tuple(plan for plan in disease.plans if id(plan) in there)), found
 
 
 def match(disease: Disease, truth: Truth) -> dict[int, LesionPlan]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from benchmarks.phantom_limit import ALL, IN_THE_MASK, alone, described, limits
+from benchmarks.phantom_limit import described_in_context, limits, studies
 from fdglung.classification import read_labelled
 from fdglung.classification.model_file import load_model
 from fdglung.classification.nested import macro_auc
@@ -21,7 +21,8 @@ from fdglung.phantom.study import LesionClass
 Sets = Sequence[tuple[str, Path, Path]]
 """Name of a set, folder of its tables, and the cohort."""
 
-SEEN = {"all": ALL, "mask": IN_THE_MASK}
+SEEN = {"study": True, "lesion": False}
+"""What the best possible reader sees: the whole study, or the lesion alone."""
 
 
 def write_predictions(model: Path, sets: Sets, path: Path) -> Path:
@@ -44,14 +45,15 @@ def write_predictions(model: Path, sets: Sets, path: Path) -> Path:
 
 
 def write_limits(predictions: Path, sets: Sets, path: Path, *, seen: str) -> Path:
-    """Write the true posterior of the same lesions, given all of their plan or what lies in their mask."""
+    """Write the true posterior of the same lesions, given the plans of all their study or their own alone."""
     tables = []
     for name, _, cohort in sets:
         table = _of(predictions, name)
-        shares = table["truth"].value_counts(normalize=True)
+        counted = table.drop_duplicates("patient") if SEEN[seen] else table
+        shares = counted["truth"].value_counts(normalize=True)
         keys = list(zip(table["case"], table["lesion"], strict=True))
         priors = {one: float(shares.get(one.value, 0.0)) for one in LesionClass}
-        found = limits(cohort, keys, priors=priors, descriptors=SEEN[seen])
+        found = limits(cohort, keys, priors=priors, whole=SEEN[seen])
         for code, one in enumerate(LesionClass):
             table[f"probability_{one.value}"] = found[:, code]
         tables.append(table)
@@ -59,20 +61,22 @@ def write_limits(predictions: Path, sets: Sets, path: Path, *, seen: str) -> Pat
     return path
 
 
-def write_informed(predictions: Path, sets: Sets, path: Path, *, training: Sequence[str]) -> Path:
+def write_informed(predictions: Path, sets: Sets, path: Path, *, trained: tuple[Path, Path, Sequence[str]]) -> Path:
     """Write what a random forest says that learned from the plans of the training lesions in place of their images.
+
+    `trained` are the folder of the training's tables, its cohort and its sets.
 
     What it lacks to the best reader, so many lesions do not teach; what the model lacks to it, features do not tell.
     """
     from sklearn.ensemble import RandomForestClassifier  # type: ignore[import-untyped]
 
-    _, tables_of, cohort = sets[0]
+    tables_of, cohort, names = trained
     labels = pd.read_csv(tables_of / "drawn.csv")
-    labels = labels[labels["set"].isin(training)]
+    labels = labels[labels["set"].isin(names)]
 
     def plans(of: Path, lesions: pd.DataFrame) -> NDArray[np.float64]:
         keys = list(zip(lesions["case"], lesions["lesion"], strict=True))
-        return np.asarray(described(one.plans[0] for one in alone(of, keys)), dtype=np.float64)
+        return np.asarray(described_in_context(studies(of, keys)), dtype=np.float64)
 
     forest = RandomForestClassifier(500, min_samples_leaf=3, random_state=0)
     forest.fit(plans(cohort, labels), labels["class"])
@@ -92,15 +96,15 @@ def print_areas(tables: Mapping[str, Path], *, draws: int = 300) -> None:
     """
     names = list(dict.fromkeys(pd.read_csv(tables["model"])["set"]))
     found = {(kind, name): _draws(_of(path, name), draws) for kind, path in tables.items() for name in names}
-    header = ["set", "lesions", "patients", *tables, "limit (all) - model", "drop"]
+    header = ["set", "lesions", "patients", *tables, "study - model", "lesion - model", "drop"]
     print("\n" + _line(header), _line(["---"] * len(header)), sep="\n")
     for name in names:
         table = _of(tables["model"], name)
         cells = [_interval(*found[kind, name]) for kind in tables]
-        apart = [found["all", name][n] - found["model", name][n] for n in (0, 1)]
+        apart = [_interval(*(found[kind, name][n] - found["model", name][n] for n in (0, 1))) for kind in SEEN]
         drop = [found["model", names[0]][n] - found["model", name][n] for n in (0, 1)]
         fell = "" if name == names[0] else _interval(*drop)
-        print(_line([name, len(table), table["patient"].nunique(), *cells, _interval(*apart), fell]))
+        print(_line([name, len(table), table["patient"].nunique(), *cells, *apart, fell]))
 
 
 def _line(cells: Sequence[object]) -> str:

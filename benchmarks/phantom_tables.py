@@ -1,4 +1,4 @@
-"""Tables of a synthetic cohort for a classifier: features of its lesions by their true masks, and their classes."""
+"""Tables of a synthetic cohort for a classifier: features of its lesions by their VOIs, and their classes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import SimpleITK as sitk
+from scipy import ndimage
 from tqdm import tqdm
 
 from fdglung.phantom.writer.truth import Truth, read_truth
@@ -23,23 +24,37 @@ FEATURES, LABELS, DRAWN = "features.csv", "labels.csv", "drawn.csv"
 MOST = 10
 """Lesions of a patient: one with 40 metastases would otherwise count 40 times."""
 
+AVID_SUV, FRACTION = 2.5, 0.4
+"""SUVbw (g/ml) from which the product reports a lesion, and the share of its SUVmax that bounds its VOI."""
+
+REACH_MM = 6.0
+"""About a true mask, how far a VOI may reach: the PET's blur."""
+
 
 def write_features(
-    cohort: Path, out: Path, settings: Path, *, set_names: Mapping[str, str] | None = None, partial: bool = False
+    cohort: Path,
+    out: Path,
+    settings: Path,
+    *,
+    set_names: Mapping[str, str] | None = None,
+    most: int = MOST,
+    partial: bool = False,
 ) -> bool:
-    """Compute the features of the lesions drawn of all studies that are there and not yet done; put them together.
+    """Compute the features of all lesions of the studies that are there and not yet done; put them together.
 
     Parameters
     ----------
     cohort
         Folder of `fdglung phantom --format nifti`, which may still be growing.
     out
-        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, ``drawn.csv`` with the classes
-        of the same lesions, and ``labels.csv`` with those of all.
+        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, ``labels.csv`` with the
+        classes of all lesions, and ``drawn.csv`` with those of the lesions drawn (`drawn_lesions`).
     settings
         YAML of `fdglung radiomics`.
     set_names
         Split of the cohort to another name of its set.
+    most
+        Lesions that are drawn of a patient.
     partial
         Whether the tables are put together of the studies that are done, without all of them.
 
@@ -60,18 +75,18 @@ def write_features(
                 _extract(cohort / recipe["name"], out / "studies" / f"{recipe['name']}.csv", chosen, workers)
         done = there
     if partial or len(done) == len(recipes):
-        _put_together(cohort, out, done, set_names or {})
+        _put_together(cohort, out, done, set_names or {}, most)
     return len(done) == len(recipes)
 
 
-def drawn_lesions(truth: Truth) -> list[int]:
-    """Return the labels of up to `MOST` lesions in the lungs, drawn at random, the same whenever a study is asked for.
+def drawn_lesions(truth: Truth, most: int = MOST) -> list[int]:
+    """Return the labels of up to `most` lesions in the lungs, drawn at random, the same whenever a study is asked for.
 
     Avid nodes are left out: the best possible reader of the limit reads lesions of the lungs.
     """
     labels = [lesion.label for lesion in truth.lesions if lesion.kind == "lung"]
     random = np.random.default_rng([int(str(truth.parameters["seed"])), 10])
-    return sorted(random.permutation(labels)[:MOST].tolist())
+    return sorted(random.permutation(labels)[:most].tolist())
 
 
 def read_pair(folder: Path) -> dict[str, sitk.Image]:
@@ -79,14 +94,55 @@ def read_pair(folder: Path) -> dict[str, sitk.Image]:
     return {"PET": sitk.ReadImage(str(folder / "pet.nii.gz")), "CT": sitk.ReadImage(str(folder / "ct.nii.gz"))}
 
 
+def vois(pet: sitk.Image, lesions: sitk.Image) -> sitk.Image:
+    """Return the VOI of each true lesion as a physician would take it: at 40 % of its SUVmax, or its outline.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    lesions
+        True label image on the PET's grid.
+
+    Returns
+    -------
+    SimpleITK.Image
+        Labels as given. A lesion whose SUVmax reaches `AVID_SUV` is what, around its hottest voxel, has `FRACTION` of
+        it, within `REACH_MM` of its true mask and nearer to it than to any other. A cooler one, which the PET does not
+        outline, keeps its true mask.
+
+    """
+    suv, true = sitk.GetArrayFromImage(pet), sitk.GetArrayFromImage(lesions)
+    spacing = pet.GetSpacing()[::-1]
+    distance, nearest = ndimage.distance_transform_edt(true == 0, sampling=spacing, return_indices=True)
+    owner = np.where(distance <= REACH_MM, true[tuple(nearest)], 0)
+    found = np.zeros_like(true)
+    for label, box in enumerate(ndimage.find_objects(owner), 1):
+        if box is None:
+            continue
+        own, values = true[box] == label, suv[box]
+        hottest = values[own].max()
+        if hottest < AVID_SUV:
+            found[box][own] = label
+            continue
+        parts, _ = ndimage.label((owner[box] == label) & (values >= FRACTION * hottest))
+        peak = np.unravel_index(np.where(own, values, -np.inf).argmax(), own.shape)
+        found[box][parts == parts[peak]] = label
+    image = sitk.GetImageFromArray(found)
+    image.CopyInformation(lesions)
+    return image
+
+
 def _extract(folder: Path, table: Path, settings: RadiomicsSettings, workers: Workers) -> None:
-    mask, truth = sitk.ReadImage(str(folder / "lesions.nii.gz")), read_truth(folder)
+    images, truth = read_pair(folder), read_truth(folder)
+    masks = vois(images["PET"], sitk.ReadImage(str(folder / "lesions.nii.gz")))
     uids = {lesion.label: lesion.tracking_uid for lesion in truth.lesions}
-    labels = drawn_lesions(truth)
-    write_table(extract(read_pair(folder), mask, settings, labels=labels, tracking_uids=uids, workers=workers), table)
+    write_table(extract(images, masks, settings, labels=sorted(uids), tracking_uids=uids, workers=workers), table)
 
 
-def _put_together(cohort: Path, out: Path, recipes: list[dict[str, Any]], set_names: Mapping[str, str]) -> None:
+def _put_together(
+    cohort: Path, out: Path, recipes: list[dict[str, Any]], set_names: Mapping[str, str], most: int
+) -> None:
     tables, labels, drawn = [], [], []
     for recipe in recipes:
         path = out / "studies" / f"{recipe['name']}.csv"
@@ -96,7 +152,7 @@ def _put_together(cohort: Path, out: Path, recipes: list[dict[str, Any]], set_na
         truth = read_truth(cohort / recipe["name"])
         rows = list(_labels(recipe, patient, truth, set_names))
         labels += rows
-        chosen = drawn_lesions(truth)
+        chosen = drawn_lesions(truth, most)
         drawn += [row for row in rows if row["lesion"] in chosen]
     settings = (out / "studies" / f"{recipes[0]['name']}{SETTINGS_SUFFIX}").read_text(encoding="utf-8")
     (out / FEATURES).with_suffix(SETTINGS_SUFFIX).write_text(settings, encoding="utf-8")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.phantom_limit import described, match
+from benchmarks.phantom_limit import described, described_in_context, match
 from fdglung.phantom.lesions import draw_disease
 from fdglung.phantom.uptake import time_factor
 
@@ -59,3 +59,18 @@ def test_a_described_lesion_has_what_its_plan_has():
         said = {name for name, value in row.items() if value == 1 and name not in ("diameter", "suv_max")}
         place = {f"form {plan.form}", f"lobe {plan.lobe.value}", f"zone {plan.zone}"}
         assert said == {str(sign) for sign in plan.signs} | place
+
+
+def test_the_context_of_a_lesion_is_what_else_was_drawn_of_its_study():
+    disease = next(
+        one
+        for one in (draw_disease(np.random.default_rng(n), "lung_cancer", overlap=0.0) for n in range(100))
+        if [plan.kind for plan in one.plans].count("lung") > 1 and len(one.plans) > 2 and one.plans[-1].kind == "node"
+    )
+    lungs = [plan for plan in disease.plans if plan.kind == "lung"]
+    table = described_in_context([(disease, lungs[1]), (disease, lungs[0])])
+    assert table["lesions"].tolist() == [len(lungs)] * 2
+    assert table["nodes"].tolist() == [len(disease.plans) - len(lungs)] * 2
+    assert np.exp(table["diameter"]).tolist() == pytest.approx([lungs[1].diameter_mm, lungs[0].diameter_mm])
+    middle = np.median([np.log(plan.suv_max) for plan in lungs])
+    assert table["median suv_max"].tolist() == pytest.approx([middle] * 2)
