@@ -18,6 +18,7 @@ import numpy as np
 
 from fdglung.classification import Lesions, read_labelled, read_lesions
 from fdglung.classification.cautions import Caution
+from fdglung.classification.context import with_context
 from fdglung.errors import MissingColumnError, UnpairedRowsError
 from fdglung.evaluation.csv_rows import read_rows, shown
 from fdglung.experiment.config import TRAINING, GivenClassifier, TrainedClassifier
@@ -81,7 +82,8 @@ def write_trained(
     done = train(labelled, config, trained_on=trained_on, workers=workers, progress=progress)
     write_out_of_fold(out, predictions_csv(done), done.model.classes)
     tests = test_rows(tables)
-    found = classify(done.model, _taken(read_lesions([features], prefixes=config.features), tests))
+    whole = with_context(read_lesions([features], prefixes=config.features), config.context)
+    found = classify(done.model, _taken(whole, tests))
     write_tested(out, tests, found, done.model.classes)
     made = {"selected.csv": selected_csv(done), "report.json": report_json(done), "report.md": report_markdown(done)}
     for name, text in made.items():

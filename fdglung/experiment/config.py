@@ -229,6 +229,11 @@ class ExperimentConfig:
         """Names of the sets that are tested on."""
         return tuple(name for name in self.sets if name != TRAINING)
 
+    @property
+    def in_context(self) -> bool:
+        """Whether some classifier looks at all lesions of a study, those of no class too."""
+        return any(isinstance(one, TrainedClassifier) and one.config.context for one in self.classifiers.values())
+
 
 def read_config(path: Path) -> ExperimentConfig:
     """Read a configuration; paths in it start from its own folder.

@@ -154,12 +154,14 @@ def work(
         step("lesions", lambda out: _match(examination, config, folder / "segmentation", out))
         lesions = json.loads((folder / "lesions" / "lesions.json").read_text(encoding="utf-8"))
         progress("radiomics", 0.6)
-        wanted = [one["label"] for one in lesions["found"] if one["status"] == FoundStatus.MATCHED]
+        matched = [one["label"] for one in lesions["found"] if one["status"] == FoundStatus.MATCHED]
+        wanted = [one["label"] for one in lesions["found"]] if matched and config.in_context else matched
         voi = files_of(folder / "lesions")["voi.nii.gz"]
         keys["features"] = key_of("features 1", inputs, voi, wanted, to_mapping(config.radiomics))
         step("features", lambda out: _extract(examination, config, folder / "lesions", wanted, workers, out))
         features = json.loads((folder / "features" / "features.json").read_text(encoding="utf-8"))
-        failed = {int(label): status for label, status in features["status"].items() if status != OK}
+        statuses = {label: features["status"][str(label)] for label in matched}
+        failed = {label: status for label, status in statuses.items() if status != OK}
     return Worked(
         examination=examination,
         folder=folder,

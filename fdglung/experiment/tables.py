@@ -27,8 +27,9 @@ def write_tables(out: Path, config: ExperimentConfig, data: StudyData, worked: S
     """Write all tables of a study.
 
     ``reference_lesions.csv`` and ``lesions.csv`` have a row a lesion of the references and of the segmentation,
-    ``features.csv`` (with its settings) and ``labels.csv`` a row a lesion that is classified, ``patients.csv`` a row a
-    patient, ``flow.csv`` counts by set, ``exclusions.csv`` a row for whatever was left out.
+    ``features.csv`` (with its settings) and ``labels.csv`` a row a lesion that is classified (where a classifier looks
+    at whole studies, the former has all lesions found in them), ``patients.csv`` a row a patient, ``flow.csv`` counts
+    by set, ``exclusions.csv`` a row for whatever was left out.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def write_tables(out: Path, config: ExperimentConfig, data: StudyData, worked: S
             )
     labels = [{**_where(one), "lesion": lesion.label, "class": lesion.lesion_class} for one, lesion in taken]
     write_rows(out / "labels.csv", [*_WHERE, "lesion", "class"], labels)
-    features = list(_feature_rows(worked))
+    features = list(_feature_rows(worked, whole=config.in_context))
     names = list(dict.fromkeys(name for row in features for name in row))
     write_rows(out / "features.csv", names, features)
     (out / f"features{SETTINGS_SUFFIX}").write_text(to_yaml(config.radiomics), encoding="utf-8")
@@ -114,12 +115,13 @@ def _where(one: Worked) -> dict[str, Any]:
     return {"set": own.set_name, "case": own.name, "patient": own.patient, "centre": own.centre}
 
 
-def _feature_rows(worked: Sequence[Worked]) -> Iterator[dict[str, Any]]:
+def _feature_rows(worked: Sequence[Worked], *, whole: bool) -> Iterator[dict[str, Any]]:
+    """Give a row a lesion that is classified; where studies are looked at as a whole, one a lesion found there."""
     for one in worked:
         path = one.folder / "features" / "features.csv"
         kept = {str(lesion.label) for lesion in one.found if is_classified(one, lesion)}
         for row in read_dicts(path) if kept else ():
-            if row["lesion"] in kept:
+            if whole or row["lesion"] in kept:
                 del row["tracking_uid"]
                 yield {**_where(one), **row}
 
@@ -151,6 +153,8 @@ def _pet_measures(one: Worked) -> Iterator[dict[str, float]]:
     kept = {str(lesion.label): lesion for lesion in one.found if lesion.status is FoundStatus.MATCHED}
     path = one.folder / "features" / "features.csv"
     for row in read_dicts(path) if kept else ():
+        if row["lesion"] not in kept:
+            continue
         lesion = kept[row["lesion"]]
         tlg = row.get("PET_tlg_g")
         yield {"suv_max": lesion.suv_max, "mtv_ml": lesion.mtv_ml, "tlg_g": float(tlg) if tlg else float("nan")}

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pypdf
@@ -13,10 +14,11 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from fdglung import RESEARCH_NOTICE, cli
+from fdglung.classification import read_labelled
 from fdglung.experiment.config import read_config
 from fdglung.experiment.report import SYNTHETIC_NOTICE
 from fdglung.experiment.run import run_experiment
-from tests.experiment.spheres import BALLS, CONFIG, read_table, write_cohort, write_config
+from tests.experiment.spheres import BALLS, CONFIG, read_table, write_cohort, write_config, write_table
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,3 +223,33 @@ def test_the_report_holds_the_figures_of_each_set_and_classifier(study, tmp_path
         assert base64.b64encode(path.read_bytes()).decode() in page
     pictures = [one for page in pypdf.PdfReader(done.pdf).pages for one in page.images]
     assert len(pictures) == page.count("<figure>")
+
+
+def test_a_classifier_of_whole_studies_counts_findings_that_are_no_lesion_too(tmp_path):
+    write_cohort(tmp_path, training=16, tests=4)
+    for path in tmp_path.glob("s*/label.nii.gz"):
+        label = sitk.ReadImage(str(path))
+        sitk.WriteImage(sitk.Mask(label, label != BALLS), str(path))
+    lesions = [row for row in read_table(tmp_path / "lesions.csv") if row["lesion"] != str(BALLS)]
+    write_table(tmp_path / "lesions.csv", lesions)
+    classifier = {"config": {**CONFIG["classifiers"]["radiomics"]["config"], "context": {"median": False}}}
+    config = read_config(write_config(tmp_path, {**CONFIG, "classifiers": {"radiomics": classifier}}))
+    run_experiment(config)
+    tables = tmp_path / "out/tables"
+    assert len(read_table(tables / "features.csv")) == BALLS * 24
+    assert len(read_table(tables / "labels.csv")) == (BALLS - 1) * 24
+    found = read_labelled(
+        [tables / "features.csv"],
+        tables / "labels.csv",
+        replace(config.classifiers["radiomics"].config, training_sets=("training",)),
+    )
+    numbers = found.values[:, found.names.index("STUDY_log_lesions")]
+    assert numbers == pytest.approx(np.full((BALLS - 1) * 16, np.log(BALLS)))
+    told = (tmp_path / "out/classifiers/radiomics/cautions.txt").read_text(encoding="utf-8")
+    assert "one value only and are left out: STUDY_log_lesions" in told
+    assert "other lesions of its study" in told
+    flow = {(row["set"], row["what"]): int(row["count"]) for row in read_table(tables / "flow.csv")}
+    assert flow["external", "touches no lesion of the reference"] == 4
+    assert flow["external", "classified"] == (BALLS - 1) * 4
+    patients = read_table(tables / "patients.csv")
+    assert {row["lesions"] for row in patients} == {str(BALLS - 1)}
