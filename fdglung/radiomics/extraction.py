@@ -49,7 +49,8 @@ def extract(
         one half by IBSI's workflow, by nearest neighbour with PyRadiomics' (its ``correctMask``). Or modality to its
         own label image.
     settings
-        What to compute and how; by default IBSI's workflow with `DEFAULT_MODALITIES`.
+        What to compute and how; by default IBSI's workflow with `DEFAULT_MODALITIES`. A CT with `alignment` takes each
+        lesion where `fdglung.radiomics.alignment.align` finds it.
     labels
         Which lesions; None for all.
     tracking_uids
@@ -130,7 +131,8 @@ def _row(label: int, uid: str | None, result: Result, modalities: Sequence[str])
         if modality not in result.problems or name in SUV_FEATURES
     }
     status = "; ".join(f"{name}: {result.problems[name]}" for name in modalities if name in result.problems)
-    return LesionFeatures(label, uid, status or OK, tuple(dict.fromkeys(result.warnings)), features)
+    warnings = tuple(dict.fromkeys(result.warnings))
+    return LesionFeatures(label, uid, status or OK, warnings, features, dict(result.shifts_mm))
 
 
 def _images(images: Study | Mapping[str, sitk.Image], settings: RadiomicsSettings) -> dict[str, sitk.Image]:

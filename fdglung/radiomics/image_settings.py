@@ -16,6 +16,9 @@ FAMILIES = ("morph", "loc", "stat", "ih", "ivh", "cm", "rlm", "szm", "dzm", "ngt
 WIDEST_SHELL_MM = 50.0
 """Furthest from a lesion that its surroundings are looked at."""
 
+WIDEST_SEARCH_MM = 60.0
+"""Furthest that a mask may be moved on the CT: more than breath moves a lung."""
+
 SHELL = "shell"
 """How the names of shells about a lesion begin, where those of filtered images stand."""
 
@@ -58,6 +61,59 @@ class FilterSettings:
 
 
 @dataclass(frozen=True)
+class AlignmentSettings:
+    """How far and how readily a lesion's mask, drawn on the PET, moves to where the lesion lies on the CT.
+
+    The defaults were chosen on synthetic studies with voxels of 3 mm (docs/radiomics.md).
+
+    Attributes
+    ----------
+    search_mm
+        Furthest shift that is looked at.
+    hu_per_mm
+        What a mm of shift costs along the patient's z axis, in HU of contrast.
+    transverse_factor
+        What a mm in the plane costs more than one along z: breath moves lesions along the body above all.
+    least_gain_hu
+        Contrast, costs taken off, that a shift must gain; else the mask stays.
+    shell_mm
+        Thickness of the shell about the mask that it is to stand out from.
+    window_hu
+        Lowest and highest HU that count; what is below or above counts as they do.
+    step_mm
+        Cubes that are worked on; shifts between them come from a parabola.
+
+    """
+
+    search_mm: float = 25.0
+    hu_per_mm: float = 10.0
+    transverse_factor: float = 2.0
+    least_gain_hu: float = 30.0
+    shell_mm: float = 5.0
+    window_hu: tuple[float, float] = (-900.0, 50.0)
+    step_mm: float = 3.0
+
+    def __post_init__(self) -> None:
+        freeze(self, "window_hu", floats)
+        as_floats(self, *(name for name in self.__dataclass_fields__ if name != "window_hu"))
+        good = positive(self.step_mm) and 1 <= self.step_mm <= 10
+        require(good, "step_mm", "The step is not between 1 and 10 mm", "Give 3, or the CT's slice thickness")
+        good = positive(self.search_mm) and self.step_mm <= self.search_mm <= WIDEST_SEARCH_MM
+        remedy = "Give 15 to 25"
+        require(good, "search_mm", f"The search is not between step_mm and {WIDEST_SEARCH_MM:g} mm", remedy)
+        good = positive(self.shell_mm) and self.step_mm <= self.shell_mm <= WIDEST_SHELL_MM
+        require(good, "shell_mm", f"The shell is not between step_mm and {WIDEST_SHELL_MM:g} mm thick", "Give 5")
+        for name in ("hu_per_mm", "least_gain_hu"):
+            good = number(getattr(self, name)) and getattr(self, name) >= 0
+            require(good, name, "The number is below 0", "Give 0 or more, in HU")
+        good = number(self.transverse_factor) and self.transverse_factor >= 1
+        require(good, "transverse_factor", "The factor is below 1", "Give 1 for all directions alike, or 2")
+        good = self.window_hu is not None and len(self.window_hu) == 2 and all(map(number, self.window_hu))
+        good = good and self.window_hu[0] < self.window_hu[1]
+        require(good, "window_hu", "The window has no lower end below its upper end", "Give [-900, 50]")
+
+
+@dataclass(frozen=True)
 class ImageSettings:
     """How images of one modality become regions of interest, and which features are taken of them.
 
@@ -90,6 +146,9 @@ class ImageSettings:
     shells_mm
         Inner and outer bounds in mm of shells about a lesion of which statistics and histogram are taken too; none
         where empty.
+    alignment
+        How masks that were drawn on the PET move to where their lesions lie on the CT; None leaves them. For the CT
+        alone.
 
     """
 
@@ -107,6 +166,7 @@ class ImageSettings:
     filters: FilterSettings = field(default_factory=FilterSettings)
     aggregations: tuple[str, ...] = ("3D_avg",)
     shells_mm: tuple[tuple[float, float], ...] = ()
+    alignment: AlignmentSettings | None = None
 
     def __post_init__(self) -> None:
         freeze(self, "spacing_mm", floats)
@@ -145,6 +205,8 @@ class ImageSettings:
                 f"A shell's bounds do not rise within 0 to {WIDEST_SHELL_MM:g} mm",
                 "Give [[0, 4], [4, 8]] or so",
             )
+        good = self.alignment is None or isinstance(self.alignment, AlignmentSettings)
+        require(good, "alignment", "The value is no alignment", "Give its keys, such as search_mm: 25, or null")
 
 
 def _bounds(value: Any) -> Any:

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from fdglung.errors import FdglungError, InputError
 from fdglung.radiomics import cache as caching
 from fdglung.radiomics import ibsi_mode, pyradiomics_images, pyradiomics_mode
+from fdglung.radiomics.alignment import UNMOVED, align, lesion_alone, moved
 from fdglung.radiomics.cache import Cache, Kept
-from fdglung.radiomics.filters import padded, volume_of, whole
-from fdglung.radiomics.label_images import boxes_of, lies_on, on_grid_of
+from fdglung.radiomics.filters import Box, padded, volume_of, whole
+from fdglung.radiomics.grids import Grid, Point
+from fdglung.radiomics.label_images import boxes_of, labels_in, lies_on, on_grid_of
 from fdglung.radiomics.naming import SUV_FEATURES, ordered, versions, with_code
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_parameters import check_parameters, settings_of
@@ -36,6 +39,7 @@ class Result:
         self.features: dict[str, Features] = {}
         self.problems: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.shifts_mm: dict[str, Point] = {}
 
     def add(self, modality: str, outcome: Outcome) -> None:
         """Take features of a modality, or what was wrong with it; of several problems the first counts.
@@ -87,6 +91,7 @@ class Job:
         if settings.preprocessing == "pyradiomics":
             check_parameters(settings.pyradiomics[modality])
         self.boxes = boxes_of(mask, self.labels)
+        self.shifts_mm: dict[int, Point] = {}
         self.keys: dict[int, str] = {}
         self.found_before: set[int] = set()
         self.told: dict[int, list[str]] = {}
@@ -110,6 +115,7 @@ class Job:
 
     def prepare(self, results: Mapping[int, Result]) -> int:
         """Look at the lesions, and return about how many tasks there will be."""
+        self._align(results)
         self._replace_non_finite(results)
         notes = self._notes()
         view = sitk.GetArrayViewFromImage(self.mask)
@@ -124,7 +130,7 @@ class Job:
                 continue
             if is_at_edge(box, self.mask):
                 result.warnings.append("The lesion touches the edge of the image that it was drawn on.")
-            outside = share_outside(self.image, self.mask, label, box)
+            outside = self._share_outside(label, box)
             if 0 < outside < 1:
                 result.warnings.append(f"{outside:.1%} of the lesion lie outside the {self.modality}.")
             result.warnings += notes
@@ -132,7 +138,8 @@ class Job:
                 inside = view[box] == label
                 start = tuple(part.start for part in box)
                 mask_key = caching.mask_digest(inside, start, self.mask)
-                self.keys[label] = caching.key_of(image_key, mask_key, self.modality, own_settings, made_by)
+                parts = (image_key, mask_key, self.modality, own_settings, made_by, *self._also_decides(label))
+                self.keys[label] = caching.key_of(*parts)
                 kept = self.cache.get(self.keys[label])
                 if kept is not None:
                     result.add(self.modality, kept.features)
@@ -165,22 +172,55 @@ class Job:
             if self.cache and self.modality not in results[label].problems:
                 self.cache.put(self.keys[label], Kept(named, tuple(self.told.get(label, ()))))
 
+    def _align(self, results: Mapping[int, Result]) -> None:
+        """Find where the lesions lie on this image, if the settings say so; the others' shells leave them out there."""
+        if self.settings.preprocessing == "pyradiomics":
+            return
+        settings = self.settings.modalities[self.modality].alignment
+        if settings is None:
+            return
+        whole = sitk.GetArrayViewFromImage(self.mask)
+        every = labels_in(whole if whole.dtype.kind in "iu" else whole.astype(np.int64))
+        self.boxes = boxes_of(self.mask, every)
+        for label, found in align(self.image, self.mask, settings, labels=every).items():
+            self.shifts_mm[label] = found.shift_mm
+            if label in results:
+                results[label].shifts_mm[self.modality] = found.shift_mm
+                results[label].warnings += [found.warning] if found.warning else []
+
     def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
         background = BACKGROUND[self.modality]
         found = cleaned(self.image, self.mask, background)
-        self.image = found.image
         if not found.count:
             return
+        hit = found.hit
+        if self.shifts_mm:
+            alone = {label: self._one_mask(label) for label in self.labels if label in self.boxes}
+            hit = frozenset(label for label, mask in alone.items() if 1 in cleaned(self.image, mask, background).hit)
+        self.image = found.image
         one = found.count == 1
         text = (
             f"{found.count} voxel{' of' if one else 's of'} the {self.modality} {'is' if one else 'are'} no finite "
             f"number{'' if one else 's'}; {background:g} was taken instead."
         )
         for label in self.labels:
-            if label in found.hit:
+            if label in hit:
                 results[label].add(self.modality, "A voxel in or at the lesion is no finite number")
             else:
                 results[label].warnings.append(text)
+
+    def _share_outside(self, label: int, box: Box) -> float:
+        if self.shifts_mm.get(label, UNMOVED) == UNMOVED:
+            return share_outside(self.image, self.mask, label, box)
+        alone = self._one_mask(label)
+        return share_outside(self.image, alone, 1, boxes_of(alone, [1])[1])
+
+    def _also_decides(self, label: int) -> list[object]:
+        """Return what decides a lesion's features beside its mask: its move, and for shells the other lesions."""
+        shells = self.settings.preprocessing == "ibsi" and self.settings.modalities[self.modality].shells_mm
+        if not shells:
+            return [self.shifts_mm[label]] if label in self.shifts_mm else []
+        return [caching.image_digest(self.mask), label, sorted(self.shifts_mm.items())]
 
     def _notes(self) -> list[str]:
         """Return what to know about the values of every lesion."""
@@ -255,8 +295,7 @@ class Job:
             for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
                 yield label, task
             if settings.shells_mm:
-                part = part_around(self.mask, one.grid, 2)
-                others = resample_mask(sitk.And(part != 0, part != label), one.grid, settings.mask_threshold)
+                others = self._others(label, one.grid, settings.mask_threshold)
                 yield label, ShellTask(one, others, settings, self.settings.families)
 
     def _tell_missing(
@@ -268,14 +307,19 @@ class Job:
             results[label].warnings += self.told[label]
 
     def _one_mask(self, label: int) -> sitk.Image:
-        """Return a lesion alone, in its box and two voxels around it."""
-        box = self.boxes[label]
-        size = self.mask.GetSize()[::-1]
-        low = [max(0, part.start - 2) for part in box]
-        high = [min(n, part.stop + 2) for part, n in zip(box, size, strict=True)]
-        return (
-            sitk.RegionOfInterest(self.mask, [b - a for a, b in zip(low, high, strict=True)][::-1], low[::-1]) == label
-        )
+        """Return a lesion alone, in its box and two voxels around it, where it lies on this image."""
+        return moved(lesion_alone(self.mask, label, self.boxes[label]), self.shifts_mm.get(label, UNMOVED))
+
+    def _others(self, label: int, grid: Grid, threshold: float) -> NDArray[np.bool_]:
+        """Return the voxels (z, y, x) of a grid that other lesions hold."""
+        if not self.shifts_mm:
+            part = part_around(self.mask, grid, 2)
+            return resample_mask(sitk.And(part != 0, part != label), grid, threshold)
+        held = np.zeros(grid.size[::-1], bool)
+        for other in self.boxes:
+            if other != label:
+                held |= resample_mask(self._one_mask(other), grid, threshold)
+        return held
 
 
 __all__ = ["Job", "Result", "versions"]

@@ -43,7 +43,8 @@ def repeat(
 
     With IBSI's workflow rotation and shift move the grid that it resamples to, so that nothing is interpolated twice,
     and the features of a chain that changes nothing are those of `extract`. With PyRadiomics' the image is moved
-    on a grid of its own spacing first. ``PET_suv_…`` are those of the moved PET's voxels.
+    on a grid of its own spacing first. ``PET_suv_…`` are those of the moved PET's voxels. Where the settings align
+    masks with the CT, they are aligned anew under each chain.
 
     Parameters
     ----------
@@ -155,6 +156,9 @@ def _margin_mm(settings: ImageSettings) -> float:
     if filters.wavelet:
         steps = [step for step in settings.spacing_mm or () if step > 0] or [_COARSEST_MM]
         reach = max(reach, wavelet_reach(filters.wavelet, filters.wavelet_levels) * max(steps))
+    if settings.alignment is not None:
+        # What is looked for, and the surroundings of where it is found.
+        reach += settings.alignment.search_mm + settings.alignment.shell_mm
     return reach + _MARGIN_MM
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ class LesionFeatures:
     features
         Name to value; NaN where a feature is not defined for this lesion. Those of a modality that failed are missing,
         but for its SUV measurements.
+    shifts_mm
+        Modality to how its mask was moved there, along x, y and z of the patient (LPS); those without alignment are
+        missing.
 
     """
 
@@ -49,6 +53,7 @@ class LesionFeatures:
     status: str
     warnings: tuple[str, ...]
     features: Features = field(repr=False)
+    shifts_mm: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,11 @@ class FeatureTable:
         return tuple(dict.fromkeys(name for lesion in self.lesions for name in lesion.features))
 
     @property
+    def aligned(self) -> tuple[str, ...]:
+        """Modalities that masks were aligned with."""
+        return tuple(dict.fromkeys(modality for lesion in self.lesions for modality in lesion.shifts_mm))
+
+    @property
     def values(self) -> NDArray[np.float64]:
         """Values, a row a lesion and a column a name; NaN where a lesion has none."""
         rows = [[lesion.features.get(name, np.nan) for name in self.names] for lesion in self.lesions]
@@ -84,6 +94,9 @@ class FeatureTable:
 
 KEYS = ("lesion", "tracking_uid", "status", "warnings")
 """Columns before the features."""
+
+_SHIFT = re.compile(r"aligned_(?P<modality>[A-Z]+)_(?P<axis>[xyz])_mm")
+"""Columns between `KEYS` and the features, where masks were aligned: no features, which no prefix of them may name."""
 
 COLUMN_KEYS = ("column", "modality", "image", "feature", "ibsi_code", "unit", "description")
 """Columns of the table of columns."""
@@ -139,7 +152,7 @@ def write_table(table: FeatureTable, path: Path | str, *, overwrite: bool = Fals
     made_by = ", ".join(f"{name} {number}" for name, number in table.versions.items())
     contents = {
         settings: f"# Made by {made_by}\n{to_yaml(table.settings)}".encode(),
-        columns: columns_csv(table.names).encode(),
+        columns: columns_csv([*shift_columns(table), *table.names]).encode(),
         path: to_parquet(table) if path.suffix == ".parquet" else to_csv(table).encode(),
     }
     write_files(contents)
@@ -171,18 +184,24 @@ def check_table_path(path: Path | str, *, overwrite: bool = False) -> None:
 
 def to_csv(table: FeatureTable) -> str:
     """Return a table as comma-separated values: a row a lesion, all digits of each value, empty where there is none."""
-    names = table.names
+    names, shifts = table.names, shift_columns(table)
     rows = (
         [
             str(lesion.label),
             lesion.tracking_uid or "",
             lesion.status,
             " ".join(lesion.warnings),
+            *(_cell(_shift(lesion, name)) for name in shifts),
             *(_cell(lesion.features.get(name)) for name in names),
         ]
         for lesion in table.lesions
     )
-    return _csv([*KEYS, *names], rows)
+    return _csv([*KEYS, *shifts, *names], rows)
+
+
+def shift_columns(table: FeatureTable) -> list[str]:
+    """Return the names of the columns that tell how masks were moved; none where no modality was aligned."""
+    return [f"aligned_{modality}_{axis}_mm" for modality in table.aligned for axis in "xyz"]
 
 
 def columns_csv(names: Iterable[str]) -> str:
@@ -201,6 +220,8 @@ def to_parquet(table: FeatureTable) -> bytes:
         "status": pyarrow.array([lesion.status for lesion in table.lesions], pyarrow.string()),
         "warnings": pyarrow.array([" ".join(lesion.warnings) for lesion in table.lesions], pyarrow.string()),
     }
+    for name in shift_columns(table):
+        columns[name] = pyarrow.array([_shift(lesion, name) for lesion in table.lesions], pyarrow.float64())
     for name in table.names:
         columns[name] = pyarrow.array([lesion.features.get(name) for lesion in table.lesions], pyarrow.float64())
     metadata = {"fdglung_settings": to_yaml(table.settings), "fdglung_versions": json.dumps(table.versions)}
@@ -247,7 +268,17 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return buffer.getvalue()
 
 
+def _shift(lesion: LesionFeatures, column: str) -> float | None:
+    _, modality, axis, _ = column.split("_")
+    shift = lesion.shifts_mm.get(modality)
+    return None if shift is None else shift["xyz".index(axis)]
+
+
 def _meaning(column: str) -> tuple[str, ...]:
+    aligned = _SHIFT.fullmatch(column)
+    if aligned:
+        told = f"How far the mask was moved along {aligned['axis']} of the patient (LPS) before features were taken"
+        return aligned["modality"], "", column, "", "mm", told
     modality, _, rest = column.partition("_")
     unit = "g/ml" if modality == "PET" else "HU"
     if rest in SUV_MEANINGS:
@@ -275,15 +306,24 @@ def _parquet_rows(path: Path) -> list[dict[str, object]]:
 
 
 def _lesion(row: Mapping[str, object]) -> LesionFeatures:
-    features = {
+    numbers = {
         name: float(str(value)) for name, value in row.items() if name not in KEYS and value is not None and value != ""
     }
     warnings = str(row["warnings"] or "")
     uid = row["tracking_uid"]
+    aligned = dict.fromkeys(found["modality"] for name in numbers if (found := _SHIFT.fullmatch(name)))
     return LesionFeatures(
         label=int(str(row["lesion"])),
         tracking_uid=str(uid) if uid else None,
         status=str(row["status"]),
         warnings=(warnings,) if warnings else (),
-        features=features,
+        features={name: value for name, value in numbers.items() if not _SHIFT.fullmatch(name)},
+        shifts_mm={
+            modality: (
+                numbers[f"aligned_{modality}_x_mm"],
+                numbers[f"aligned_{modality}_y_mm"],
+                numbers[f"aligned_{modality}_z_mm"],
+            )
+            for modality in aligned
+        },
     )
