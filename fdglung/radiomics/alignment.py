@@ -16,6 +16,7 @@ from fdglung.radiomics.grids import Array, Grid, Point
 from fdglung.radiomics.image_settings import AlignmentSettings
 from fdglung.radiomics.label_images import boxes_of
 from fdglung.radiomics.resampling import part_around, resample_mask
+from fdglung.radiomics.soundness import BACKGROUND
 
 Mask = NDArray[np.bool_]
 
@@ -49,13 +50,13 @@ def align(
 
     Each shift within `search_mm` gets the mean of the CT in the shifted mask less that of a shell about it, in HU cut
     to `window_hu`, less `hu_per_mm` for each mm of its length. The best is taken where it gains `least_gain_hu` on
-    no shift at all, and refined by the parabola through its score and those of its neighbours. Other lesions belong to
-    no shell. No shift takes more of the mask or its shell out of the CT than lies out of it before.
+    no shift at all, and refined by the parabola through its contrast and those of its neighbours. Other lesions belong
+    to no shell. No shift takes more of the mask out of the CT than lies out of it before, nor half of the shell.
 
     Parameters
     ----------
     ct
-        HU. A voxel that is no finite number counts as not there.
+        HU. A voxel that is no finite number counts as air.
     lesions
         Label image on any grid in the same space.
     settings
@@ -140,18 +141,14 @@ def _on(grid: Grid, mask: sitk.Image) -> Mask:
 
 def _values(ct: sitk.Image, grid: Grid) -> Array:
     """Return HU (z, y, x) at a grid, NaN outside the CT."""
-    found = sitk.Resample(
-        part_around(ct, grid, 2),
-        grid.size,
-        sitk.Transform(),
-        sitk.sitkLinear,
-        grid.origin_mm,
-        grid.spacing_mm,
-        grid.direction,
-        math.nan,
-        sitk.sitkFloat64,
-    )
-    return sitk.GetArrayFromImage(found)
+    part = part_around(ct, grid, 2)
+    view = sitk.GetArrayViewFromImage(part)
+    if not np.isfinite(view).all():
+        filled = sitk.GetImageFromArray(np.where(np.isfinite(view), view, view.dtype.type(BACKGROUND["CT"])))
+        filled.CopyInformation(part)
+        part = filled
+    place = (grid.size, sitk.Transform(), sitk.sitkLinear, grid.origin_mm, grid.spacing_mm, grid.direction)
+    return sitk.GetArrayFromImage(sitk.Resample(part, *place, math.nan, sitk.sitkFloat64))
 
 
 def _contrast(values: Array, inside: Mask, shell: Mask, settings: AlignmentSettings) -> Array | None:
@@ -166,7 +163,8 @@ def _contrast(values: Array, inside: Mask, shell: Mask, settings: AlignmentSetti
     middle = tuple(n // 2 for n in lesion.shape)
     if not (lesion_count[middle] and about_count[middle]):
         return None
-    allowed = (lesion_count >= lesion_count[middle]) & (about_count >= about_count[middle])
+    least = min(int(about_count[middle]), math.ceil(shell.sum() / 2))
+    allowed = (lesion_count >= lesion_count[middle]) & (about_count >= least)
     return np.where(allowed, lesion - about, -math.inf)
 
 
