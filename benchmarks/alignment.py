@@ -1,10 +1,11 @@
 """How well masks drawn on the PET are put where their lesions lie on the CT, on a synthetic cohort.
 
-`python -m benchmarks.alignment COHORT [--split train] [--most N] [--settings FILE] [--json]` reads a cohort of
+`python -m benchmarks.alignment COHORT [--split train] [--most N] [--grow] [--settings FILE] [--json]` reads a cohort of
 `fdglung phantom COHORT --format nifti` and aligns each lesion's true mask at the PET's breath (``lesions.nii.gz``) with
 the CT. Its error is the distance from there to the centroid of the same lesion at the CT's breath
 (``ct_lesions.nii.gz``), its error before that of the mask as drawn. Of a study with many lesions `--most` are taken,
-spread over its labels, so that none outweighs the others.
+spread over its labels, so that none outweighs the others. ``lung+`` are those lesions of the lungs that lie at soft
+tissue on the CT: of the voxels beside them more than 30 % are above -300 HU.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from time import process_time
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
+from scipy import ndimage
 
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import ProgressBar
 from fdglung.phantom.writer.truth import read_truth
 from fdglung.radiomics.alignment import align
 from fdglung.radiomics.settings import AlignmentSettings, from_yaml
+
+SOFT_HU, TISSUE_SHARE = -300.0, 0.3
+"""A lesion lies at soft tissue where more than this share of the voxels beside it is denser than this."""
 
 FAR_MM = 5.0
 """Beyond it a small lesion and its mask hardly overlap."""
@@ -38,6 +43,7 @@ class Measured:
 
     split: str
     kind: str
+    at_tissue: bool
     before_mm: float
     after_mm: float
 
@@ -66,6 +72,7 @@ def main() -> int:
     parser.add_argument(
         "--settings", type=Path, help="radiomics settings whose CT has alignment (default: its defaults)"
     )
+    parser.add_argument("--grow", action="store_true", help="masks a voxel larger all round, as thresholds draw them")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     settings = AlignmentSettings()
@@ -80,7 +87,7 @@ def main() -> int:
         for index, (name, split) in enumerate(studies):
             tell(name, index / len(studies))
             start = process_time()
-            found += measured(options.cohort / name, split, settings, most=options.most)
+            found += measured(options.cohort / name, split, settings, most=options.most, grow=options.grow)
             seconds += process_time() - start
     rows = list(summaries(found))
     if options.json:
@@ -95,24 +102,35 @@ def main() -> int:
     return 0
 
 
-def measured(folder: Path, split: str, settings: AlignmentSettings, *, most: int) -> Iterator[Measured]:
+def measured(folder: Path, split: str, settings: AlignmentSettings, *, most: int, grow: bool) -> Iterator[Measured]:
     """Yield the errors of a study's lesions, those apart that the CT's mask does not hold."""
     drawn, true = (sitk.ReadImage(folder / f"{name}.nii.gz") for name in ("lesions", "ct_lesions"))
     centroids = [_centroids(image) for image in (drawn, true)]
     labels = [label for label in centroids[0] if label in centroids[1]]
     labels = [labels[i] for i in np.unique(np.linspace(0, len(labels) - 1, most).astype(int))] if labels else []
     kinds = {lesion.label: lesion.kind for lesion in read_truth(folder).lesions}
-    for label, one in align(sitk.ReadImage(folder / "ct.nii.gz"), drawn, settings, labels=labels).items():
+    ct = sitk.ReadImage(folder / "ct.nii.gz")
+    soft = sitk.GetArrayViewFromImage(ct) > SOFT_HU
+    places = sitk.GetArrayViewFromImage(true)
+    for label, one in align(ct, _grown(drawn) if grow else drawn, settings, labels=labels).items():
         away = centroids[1][label] - centroids[0][label]
+        beside = ndimage.binary_dilation(places == label) & (places == 0)
         yield Measured(
-            split, kinds[label], float(np.linalg.norm(away)), float(np.linalg.norm(away - np.array(one.shift_mm)))
+            split,
+            kinds[label],
+            bool(beside.any() and soft[beside].mean() > TISSUE_SHARE),
+            float(np.linalg.norm(away)),
+            float(np.linalg.norm(away - np.array(one.shift_mm))),
         )
 
 
 def summaries(found: list[Measured]) -> Iterator[Summary]:
     """Yield a row for each split and kind."""
-    for split, kind in sorted({(one.split, one.kind) for one in found}):
-        own = [(one.before_mm, one.after_mm) for one in found if (one.split, one.kind) == (split, kind)]
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for one in found:
+        for kind in (one.kind, *(["lung+"] if one.kind == "lung" and one.at_tissue else [])):
+            groups.setdefault((one.split, kind), []).append((one.before_mm, one.after_mm))
+    for (split, kind), own in sorted(groups.items()):
         errors = np.array(own)
         before, after = errors.T
         far = before > FAR_MM
@@ -134,6 +152,15 @@ def _centroids(image: sitk.Image) -> dict[int, npt.NDArray[np.float64]]:
     shape = sitk.LabelShapeStatisticsImageFilter()
     shape.Execute(image)
     return {label: np.array(shape.GetCentroid(label)) for label in shape.GetLabels()}
+
+
+def _grown(labels: sitk.Image) -> sitk.Image:
+    """Return lesions with the voxels at their faces, other lesions left as they are."""
+    array = sitk.GetArrayFromImage(labels)
+    cross = ndimage.generate_binary_structure(3, 1)
+    grown = sitk.GetImageFromArray(np.where(array == 0, ndimage.grey_dilation(array, footprint=cross), array))
+    grown.CopyInformation(labels)
+    return grown
 
 
 def _pair(values: npt.NDArray[np.float64]) -> tuple[float, float]:
