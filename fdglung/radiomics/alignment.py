@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -67,11 +68,13 @@ def align(
     Returns
     -------
     dict
-        Label to how its mask moves; not at all, with a warning, where that cannot be told.
+        Label to how its mask moves; not at all, with a warning, where that cannot be told. A large move, one to the
+        border of the search and masks that come to lie on each other are told too.
 
     """
     boxes = boxes_of(lesions, labels)
-    return {label: _aligned(ct, lesions, label, box, settings) for label, box in boxes.items()}
+    found = {label: _aligned(ct, lesions, label, box, settings) for label, box in boxes.items()}
+    return _with_collisions(found, lesions, boxes)
 
 
 def moved(mask: sitk.Image, shift_mm: Point) -> sitk.Image:
@@ -222,6 +225,31 @@ def _warning(shift_mm: Point, at_border: bool, settings: AlignmentSettings) -> s
         f"On the CT the mask was moved by {length:.1f} mm (x {x:.1f}, y {y:.1f}, z {z:.1f}){limit}, to where it stands "
         "out most: check that the lesion lies there."
     )
+
+
+def _with_collisions(found: dict[int, Alignment], lesions: sitk.Image, boxes: dict[int, Box]) -> dict[int, Alignment]:
+    """Return alignments that tell where a mask came to lie on another, half of either or more."""
+    to_index = np.linalg.inv(np.array(lesions.GetDirection()).reshape(3, 3) * lesions.GetSpacing())
+    view = sitk.GetArrayViewFromImage(lesions)
+    voxels = {label: np.argwhere(view[box] == label) + [part.start for part in box] for label, box in boxes.items()}
+    under: dict[int, set[int]] = {}
+    for one, other in itertools.permutations(found, 2):
+        apart = np.subtract(found[one].shift_mm, found[other].shift_mm)
+        if not apart.any():
+            continue
+        places = voxels[one] + np.rint(to_index @ apart)[::-1].astype(int)
+        bounds = [(part.start, part.stop) for part in boxes[other]]
+        low, high = np.array(bounds).T
+        places = places[((places >= low) & (places < high)).all(axis=1)]
+        if 2 * np.count_nonzero(view[tuple(places.T)] == other) >= len(voxels[one]):
+            under.setdefault(one, set()).add(other)
+            under.setdefault(other, set()).add(one)
+    told = dict(found)
+    for label, others in under.items():
+        names = " and ".join(map(str, sorted(others)))
+        text = f"On the CT the mask came to lie on that of lesion {names}: check both."
+        told[label] = replace(found[label], warning=" ".join(filter(None, (found[label].warning, text))))
+    return told
 
 
 def _point(values: Array) -> Point:

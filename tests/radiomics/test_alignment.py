@@ -148,6 +148,7 @@ def test_two_lesions_near_each_other_move_each_to_its_own():
     found = align(ct, mask_of(balls(*drawn)), DEFAULT, labels=[1, 2])
     for label in (1, 2):
         assert only(found, label) == pytest.approx(shift, abs=1.5)
+        assert found[label].warning is None
 
 
 def test_a_lesion_beside_counts_as_no_surroundings():
@@ -257,6 +258,8 @@ def test_masks_that_meet_on_the_ct_keep_all_their_voxels():
     ct = image_of(hu(balls((0, 0, 0))))
     table = extract({"CT": ct}, mask_of(balls((0, 0, -12), (0, 0, 12))), settings_of(), workers=1)
     assert [one.shifts_mm["CT"] for one in table.lesions] == [pytest.approx((0, 0, 12)), pytest.approx((0, 0, -12))]
+    for one, other in zip(table.lesions, (2, 1), strict=True):
+        assert f"came to lie on that of lesion {other}: check both" in " ".join(one.warnings)
     means, volumes = ([one.features[name] for one in table.lesions] for name in ("CT_original_stat_mean_Q4LE", VOLUME))
     assert means == [TISSUE, TISSUE]
     alone = extract({"CT": ct}, mask_of(balls((0, 0, 0))), settings_of(BARE), workers=1).lesions[0]
