@@ -199,7 +199,7 @@ def _best(contrast: Array, grid: Grid, settings: AlignmentSettings) -> Alignment
         return Alignment(UNMOVED)
     place = np.unravel_index(best, contrast.shape)
     finer = [_peak(contrast, place, axis) for axis in (2, 1, 0)]
-    shift = _point(axes @ (settings.step_mm * (offsets[best] + finer)))
+    shift = _point(np.round(axes @ (settings.step_mm * (offsets[best] + finer)), 3))
     return Alignment(shift, _warning(shift, bool(length[best] + settings.step_mm > settings.search_mm), settings))
 
 
@@ -219,7 +219,7 @@ def _warning(shift_mm: Point, at_border: bool, settings: AlignmentSettings) -> s
     length = math.hypot(*shift_mm)
     if length <= LARGE_MOVE_MM and not at_border:
         return None
-    x, y, z = shift_mm
+    x, y, z = (round(step, 1) + 0.0 for step in shift_mm)
     limit = f", as far as was searched ({settings.search_mm:g} mm)" if at_border else ""
     return (
         f"On the CT the mask was moved by {length:.1f} mm (x {x:.1f}, y {y:.1f}, z {z:.1f}){limit}, to where it stands "
@@ -253,5 +253,6 @@ def _with_collisions(found: dict[int, Alignment], lesions: sitk.Image, boxes: di
 
 
 def _point(values: Array) -> Point:
-    x, y, z = (float(value) for value in values)
+    # No minus before a 0.
+    x, y, z = (float(value) + 0.0 for value in values)
     return x, y, z
