@@ -199,7 +199,8 @@ def _best(contrast: Array, grid: Grid, settings: AlignmentSettings) -> Alignment
         return Alignment(UNMOVED)
     place = np.unravel_index(best, contrast.shape)
     finer = [_peak(contrast, place, axis) for axis in (2, 1, 0)]
-    shift = _point(np.round(axes @ (settings.step_mm * (offsets[best] + finer)), 3))
+    fine = np.round(axes @ (settings.step_mm * (offsets[best] + finer)), 3)
+    shift = _point(fine if np.linalg.norm(fine) <= settings.search_mm else shifts[best])
     return Alignment(shift, _warning(shift, bool(length[best] + settings.step_mm > settings.search_mm), settings))
 
 

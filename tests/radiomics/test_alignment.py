@@ -23,6 +23,8 @@ LUNG, TISSUE = -850.0, 50.0
 STRAIGHT = np.eye(3)
 OBLIQUE = Rotation.from_euler("xyz", [20, -10, 35], degrees=True).as_matrix()
 FLIPPED = np.diag([-1.0, -1.0, 1.0])
+LYING = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""Slices along the patient's y axis."""
 DEFAULT = AlignmentSettings()
 BARE = ImageSettings(bin_width=25, filters=FilterSettings())
 ALIGNED = replace(BARE, alignment=DEFAULT)
@@ -117,11 +119,13 @@ def test_in_a_uniform_image_and_in_noise_below_the_least_gain_nothing_moves():
     assert align(noise, mask, eager, labels=[1])[1].shift_mm != (0, 0, 0)
 
 
-@pytest.mark.parametrize(("along", "factor"), [((0, 0, 1), 1.0), ((1, 0, 0), 2.0)])
-def test_what_a_shift_costs_decides_where_it_outweighs_the_contrast(along, factor):
+@pytest.mark.parametrize("direction", [STRAIGHT, LYING], ids=["straight", "lying"])
+@pytest.mark.parametrize(("along", "factor"), [((0, 0, 1), 1.0), ((1, 0, 0), 2.0), ((0, 1, 0), 2.0)])
+def test_what_a_shift_costs_decides_where_it_outweighs_the_contrast(along, factor, direction):
     """A ball 24 mm off gains 900 HU: its mask and shell are wholly in the lung before."""
     away = 24.0 * np.array(along)
-    ct, mask = image_of(hu(balls(away, radius=6))), mask_of(balls((0, 0, 0), radius=6))
+    ct = image_of(hu(balls(away, radius=6)), direction=direction)
+    mask = mask_of(balls((0, 0, 0), radius=6), direction=direction)
     limit = 900 / (24 * factor)
     wide = {"search_mm": 30, "transverse_factor": 2, "least_gain_hu": 0}
     assert only(align(ct, mask, AlignmentSettings(hu_per_mm=0.98 * limit, **wide), labels=[1])) == pytest.approx(away)
@@ -167,8 +171,12 @@ def test_a_large_move_and_one_to_the_border_of_the_search_are_told():
     assert "moved by 15.0 mm (x 0.0, y 0.0, z 15.0)" in far.warning
     assert "searched" not in far.warning
     cut = align(ct, mask, replace(DEFAULT, search_mm=9), labels=[1])[1]
-    assert math.hypot(*cut.shift_mm) <= 9 + DEFAULT.step_mm / 2
+    assert math.hypot(*cut.shift_mm) <= 9
     assert "as far as was searched (9 mm)" in cut.warning
+    corner = align(
+        image_of(hu(balls((9, 9, 9)))), mask, replace(DEFAULT, search_mm=9, transverse_factor=1), labels=[1]
+    )[1]
+    assert 0 < math.hypot(*corner.shift_mm) <= 9
     near = align(image_of(hu(balls((0, 0, 6)))), mask, DEFAULT, labels=[1])[1]
     assert near.shift_mm != (0, 0, 0)
     assert near.warning is None
@@ -208,8 +216,10 @@ def test_a_lesion_of_less_than_a_voxel_is_aligned():
     assert only(align(ct, mask, DEFAULT, labels=[1])) == pytest.approx([0, 0, 6], abs=1.5)
     # A plate of half a millimetre, of which no cube of 3 mm is half full.
     thin = {"spacing": (1, 1, 0.5), "size": (60, 60, 120)}
-    plate = mask_of(lambda p: (np.abs(p[:, 2] - 1.25) < 0.1) & (np.abs(p[:, :2]) < 6).all(axis=1), **thin)
-    assert np.isfinite(only(align(ct, plate, DEFAULT, labels=[1]))).all()
+    square = lambda p, z, half: (np.abs(p[:, 2] - z) < half) & (np.abs(p[:, :2]) < 6).all(axis=1)  # noqa: E731
+    plate = mask_of(lambda p: square(p, 1.25, 0.1), **thin)
+    thick = image_of(hu(lambda p: square(p, 10.25, 2)), **thin)
+    assert only(align(thick, plate, DEFAULT, labels=[1])) == pytest.approx([0, 0, 9], abs=1.5)
 
 
 def test_a_label_that_the_mask_does_not_hold_is_left_out():
@@ -318,6 +328,20 @@ def test_kept_results_are_those_of_the_move(tmp_path):
         np.testing.assert_array_equal(kept.values, new.values)
         assert kept.lesions[0].shifts_mm == new.lesions[0].shifts_mm
         assert kept.lesions[0].warnings == new.lesions[0].warnings
+
+
+def test_kept_results_are_not_taken_where_another_lesion_changes_the_move(tmp_path):
+    """As above: beside the second lesion the first stays, alone it moves."""
+    ct, mask = image_of(hu(balls((0, 0, 18)))), mask_of(balls((0, 0, 0), (0, 0, 18)))
+    settings = settings_of(replace(BARE, alignment=AlignmentSettings(hu_per_mm=0, least_gain_hu=901)))
+    means = [
+        extract({"CT": ct}, lesions, settings, labels=[1], workers=1, cache=tmp_path)
+        .lesions[0]
+        .features["CT_original_stat_mean_Q4LE"]
+        for lesions in (mask, sitk.Cast(mask == 1, sitk.sitkUInt8))
+    ]
+    assert means[0] < -800
+    assert means[1] > 0
 
 
 @pytest.mark.parametrize("ct_settings", [BARE, ALIGNED])
