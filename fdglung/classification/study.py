@@ -50,5 +50,10 @@ def classified(model: ClassifierModel, features: FeatureTable) -> tuple[tuple[Le
         for lesion in features.lesions
         if lesion.status != OK
     ]
+    of_features = [
+        f"Lesion {lesion.label}, features of its class: {text}"
+        for lesion in features.lesions
+        for text in lesion.warnings
+    ]
     told = (ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions)
-    return classes, (*failed, *(f"Classes: {text}" for text in told))
+    return classes, (*failed, *of_features, *(f"Classes: {text}" for text in told))

@@ -72,6 +72,20 @@ def test_missing_features_are_told_of_the_lesion_by_its_number(analysis, feature
     assert any(text.startswith("Classes: lesion 2 lack") for text in found.warnings)
 
 
+def test_what_is_to_know_of_a_lesions_features_is_told_beside_its_class(analysis, features, model_file):
+    text = "On the CT the mask was moved by 12.0 mm: check that the lesion lies there."
+    changed = dataclasses.replace(
+        features,
+        lesions=(
+            features.lesions[0],
+            dataclasses.replace(features.lesions[1], warnings=(text,)),
+            features.lesions[2],
+        ),
+    )
+    found = classify(analysis, load_classifier(model_file), features=changed).findings
+    assert [one for one in found.warnings if text in one] == [f"Lesion 2, features of its class: {text}"]
+
+
 def test_features_of_other_settings_are_refused(analysis, model_file):
     other = extract(analysis.study, analysis.lesions, RadiomicsSettings(families=("stat", "ih")), workers=1)
     with pytest.raises(SettingsMismatchError):
