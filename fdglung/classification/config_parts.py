@@ -13,6 +13,7 @@ MODELS = ("logistic_regression", "svm", "random_forest", "gradient_boosting")
 SCORES = ("macro_auc", "balanced_accuracy")
 JOINS = ("features", "decisions")
 GROUPS = ("centre", "scanner")
+STATISTICS = ("median", "min", "max")
 
 
 @dataclass(frozen=True)
@@ -184,18 +185,23 @@ class ContextSettings:
     ----------
     number
         Whether their number is one.
-    median
-        Whether the median of each feature over them is one.
+    statistics
+        Of each feature over them: some of `STATISTICS`.
 
     """
 
     number: bool = True
-    median: bool = True
+    statistics: tuple[str, ...] = ("median", "max")
 
     def __post_init__(self) -> None:
-        for name in ("number", "median"):
-            require(isinstance(getattr(self, name), bool), name, "It is neither true nor false", "Give true or false")
-        require(self.number or self.median, "number, median", "Neither is asked for", "Ask for one, or give null")
+        require(isinstance(self.number, bool), "number", "It is neither true nor false", "Give true or false")
+        freeze(self, "statistics", lambda values: tuple(map(str, values)))
+        for name in self.statistics:
+            one_of(name, STATISTICS, "statistics")
+        once = len(set(self.statistics)) == len(self.statistics)
+        require(once, "statistics", "One is named twice", "Name each once")
+        some = self.number or bool(self.statistics)
+        require(some, "number, statistics", "Neither is asked for", "Ask for one, or give null")
 
 
 @dataclass(frozen=True)

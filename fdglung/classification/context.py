@@ -1,21 +1,24 @@
-"""What else lies in a lesion's study, as columns beside its own features: how many lesions, and their medians."""
+"""What else lies in a lesion's study, as columns beside its own features: how many lesions, and what they are like."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdglung.classification.cautions import Caution, CautionKind, rows_text
 from fdglung.classification.config_parts import ContextSettings
-from fdglung.classification.parts import CONTEXT, CONTEXT_LESIONS, CONTEXT_MEDIAN, is_own
+from fdglung.classification.parts import CONTEXT, CONTEXT_LESIONS, is_own
 from fdglung.errors import FeatureTableError
 
 if TYPE_CHECKING:
     from fdglung.classification.tables import Lesions
+
+
+_STATISTICS: Mapping[str, Callable[..., Any]] = {"median": np.nanmedian, "min": np.nanmin, "max": np.nanmax}
 
 
 def with_context(lesions: Lesions, settings: ContextSettings | None) -> Lesions:
@@ -35,9 +38,9 @@ def with_context(lesions: Lesions, settings: ContextSettings | None) -> Lesions:
     Returns
     -------
     Lesions
-        With `CONTEXT_LESIONS`, the natural logarithm of the number of lesions, and for each radiomics feature
-        `CONTEXT_MEDIAN` and its name, the median over the lesions that have it, the lesion itself among them; NaN where
-        none has.
+        With ``STUDY_log_lesions``, the natural logarithm of the number of lesions, and for each radiomics feature and
+        statistic one such as ``STUDY_median_PET_suv_max``: over the lesions that have it, the lesion itself among them;
+        NaN where none has.
 
     Raises
     ------
@@ -53,16 +56,16 @@ def with_context(lesions: Lesions, settings: ContextSettings | None) -> Lesions:
     if settings.number:
         names.append(CONTEXT_LESIONS)
         columns.append(np.log(counts[owner])[:, None])
-    if settings.median:
-        own = np.flatnonzero(is_own(lesions.names))
-        names += [CONTEXT_MEDIAN + lesions.names[column] for column in own]
-        values = lesions.values[:, own]
-        medians = np.empty_like(values)
+    own = np.flatnonzero(is_own(lesions.names))
+    values = lesions.values[:, own]
+    for statistic in settings.statistics:
+        names += [f"{CONTEXT}{statistic}_{lesions.names[column]}" for column in own]
+        found = np.empty_like(values)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
             for study in range(len(counts)):
-                medians[owner == study] = np.nanmedian(values[owner == study], axis=0)
-        columns.append(medians)
+                found[owner == study] = _STATISTICS[statistic](values[owner == study], axis=0)
+        columns.append(found)
     return replace(lesions, names=tuple(names), values=np.column_stack(columns))
 
 

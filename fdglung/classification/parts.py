@@ -26,7 +26,6 @@ CONTEXT = "STUDY_"
 """How the names of columns about all lesions of a study begin."""
 
 CONTEXT_LESIONS = f"{CONTEXT}log_lesions"
-CONTEXT_MEDIAN = f"{CONTEXT}median_"
 
 
 @dataclass(frozen=True)

@@ -40,21 +40,25 @@ ROWS = [
 ]
 
 
-def test_each_lesion_gets_the_number_and_the_medians_of_its_study(tmp_path):
+def test_each_lesion_gets_what_all_lesions_of_its_study_are_like(tmp_path):
     found = with_context(read_lesions([table(tmp_path, ROWS)]), ContextSettings())
-    assert found.names == ("PET_a", "CT_b", "STUDY_log_lesions", "STUDY_median_PET_a", "STUDY_median_CT_b")
-    first, second = [np.log(3), 2.0, 20.0], [np.log(2), 5.5, np.nan]
+    names = [f"STUDY_{statistic}_{name}" for statistic in ("median", "max") for name in ("PET_a", "CT_b")]
+    assert found.names == ("PET_a", "CT_b", "STUDY_log_lesions", *names)
+    first, second = [np.log(3), 2.0, 20.0, 9.0, 30.0], [np.log(2), 5.5, np.nan, 7.0, np.nan]
     np.testing.assert_allclose(found.values[:, 2:], [first, second, first, first, second], rtol=1e-12)
     assert with_context(found, ContextSettings()) is found
 
 
-@pytest.mark.parametrize("asked", [{"median": False}, {"number": False}])
-def test_one_of_both_may_do(asked, tmp_path):
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ({"statistics": ()}, {"STUDY_log_lesions": np.log(3)}),
+        ({"number": False, "statistics": ("min",)}, {"STUDY_min_PET_a": 1.0, "STUDY_min_CT_b": 10.0}),
+    ],
+)
+def test_some_of_them_may_do(asked, first, tmp_path):
     found = with_context(read_lesions([table(tmp_path, ROWS)]), ContextSettings(**asked))
-    both = with_context(read_lesions([table(tmp_path, ROWS)]), ContextSettings())
-    kept = slice(2, 3) if "median" in asked else slice(3, None)
-    assert found.names[2:] == both.names[kept]
-    np.testing.assert_array_equal(found.values[:, 2:], both.values[:, kept])
+    assert dict(zip(found.names[2:], found.values[0, 2:].tolist(), strict=True)) == pytest.approx(first)
 
 
 def test_studies_of_one_name_are_told_apart_by_their_patients(tmp_path):
@@ -62,24 +66,27 @@ def test_studies_of_one_name_are_told_apart_by_their_patients(tmp_path):
     found = with_context(
         read_lesions([table(tmp_path, rows, ["patient", "case", "lesion", "PET_a"])]), ContextSettings()
     )
-    np.testing.assert_allclose(found.values[:, 1:], [[np.log(2), 2], [0, 5], [0, 9], [np.log(2), 2]], atol=1e-12)
+    expected = [[np.log(2), 2, 3], [0, 5, 5], [0, 9, 9], [np.log(2), 2, 3]]
+    np.testing.assert_allclose(found.values[:, 1:], expected, atol=1e-12)
 
 
 def test_lesions_without_a_class_are_of_the_study_all_the_same(tmp_path):
     labels = pd.DataFrame({"case": ["s1", "s2"], "lesion": [2, 1], "class": ["a", "b"], "patient": ["p1", "p2"]})
     labels.to_csv(tmp_path / "labels.csv", index=False)
-    config = from_mapping({"context": {"median": False}})
+    config = from_mapping({"context": {"statistics": []}})
     found = read_labelled([table(tmp_path, ROWS)], tmp_path / "labels.csv", config)
     assert found.values[:, 2].tolist() == pytest.approx([np.log(2), np.log(3)])
     assert found.labels == ("b", "a")
 
 
-def test_clinical_columns_have_no_median(tmp_path):
+def test_clinical_columns_have_no_statistics(tmp_path):
     given = read_lesions([table(tmp_path, ROWS)])
     given = replace(
         given, names=("CLINICAL_age", *given.names), values=np.column_stack([np.full(5, 60.0), given.values])
     )
-    assert "STUDY_median_CLINICAL_age" not in with_context(given, ContextSettings()).names
+    names = with_context(given, ContextSettings()).names
+    assert len(names) == 3 + 5
+    assert not any(name.endswith("CLINICAL_age") for name in names[1:])
 
 
 def test_effects_of_centres_are_on_medians_and_not_on_the_number():
@@ -199,10 +206,10 @@ def test_lesions_of_unknown_studies_are_refused(tmp_path):
 
 
 def test_settings_are_checked_and_come_back():
-    config = from_mapping({"context": {"median": False}})
-    assert config.context == ContextSettings(number=True, median=False)
+    config = from_mapping({"context": {"statistics": []}})
+    assert config.context == ContextSettings(number=True, statistics=())
     assert from_mapping(to_mapping(config)) == config
     assert ClassifierConfig().context is None
-    for wrong in ({"median": False, "number": False}, {"number": "yes"}, {"mean": True}):
+    for wrong in ({"statistics": [], "number": False}, {"number": "yes"}, {"mean": True}, {"statistics": ["mean"]}):
         with pytest.raises(ParameterError):
             from_mapping({"context": wrong})

@@ -232,7 +232,7 @@ def test_a_classifier_of_whole_studies_counts_findings_that_are_no_lesion_too(tm
         sitk.WriteImage(sitk.Mask(label, label != BALLS), str(path))
     lesions = [row for row in read_table(tmp_path / "lesions.csv") if row["lesion"] != str(BALLS)]
     write_table(tmp_path / "lesions.csv", lesions)
-    classifier = {"config": {**CONFIG["classifiers"]["radiomics"]["config"], "context": {"median": False}}}
+    classifier = {"config": {**CONFIG["classifiers"]["radiomics"]["config"], "context": {"statistics": []}}}
     config = read_config(write_config(tmp_path, {**CONFIG, "classifiers": {"radiomics": classifier}}))
     run_experiment(config)
     tables = tmp_path / "out/tables"
