@@ -1,4 +1,4 @@
-"""The phantom classifier on lesions as the product finds them, in place of their true masks."""
+"""The phantom classifier on lesions as the product finds them, in place of VOIs of all true lesions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd  # type: ignore[import-untyped]
 import SimpleITK as sitk
 from tqdm import tqdm
 
+from benchmarks.phantom_tables import vois
 from fdglung.classification.model_file import load_model
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.nested import macro_auc
@@ -22,7 +23,7 @@ from fdglung.radiomics import extract, from_yaml
 
 
 def print_found(model: Path, labels: Path, cohort: Path, *, studies: int) -> None:
-    """Print the macro AUC of findings that overlap a true lesion, and that of the same lesions' true masks."""
+    """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones."""
     loaded = load_model(model)
     known = pd.read_csv(labels)
     cases = list(dict.fromkeys(known[known["set"] == "internal_test"]["case"]))[:studies]
@@ -36,7 +37,7 @@ def print_found(model: Path, labels: Path, cohort: Path, *, studies: int) -> Non
     for kinds in (("lung",), ("lung", "node")):
         part = hits[hits["kind"].isin(kinds)]
         codes = np.array([loaded.classes.index(one) for one in part["truth"]])
-        for name in ("found", "true"):
+        for name in ("found", "drawn"):
             chances = part[[f"{name}_{one}" for one in loaded.classes]].to_numpy()
             area = Bootstrap(1000).statistic(
                 lambda taken, codes=codes, chances=chances: macro_auc(codes[taken], chances[taken]),  # type: ignore[misc]
@@ -44,14 +45,14 @@ def print_found(model: Path, labels: Path, cohort: Path, *, studies: int) -> Non
             )
             right = (chances.argmax(axis=1) == codes).mean()
             print(
-                f"{' and '.join(kinds)}, {name} masks: {len(part)} lesions, macro AUC {area.value:.3f} "
+                f"{' and '.join(kinds)}, {name}: {len(part)} lesions, macro AUC {area.value:.3f} "
                 f"({area.low:.3f} to {area.high:.3f}), accuracy {right:.3f}"
             )
     print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)} found")
 
 
 def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a row a finding: the true lesion that it overlaps most, and what is said of both masks."""
+    """Return a row a finding: the true lesion that it overlaps most, and what is said of both VOIs in their studies."""
     study = read_study(folder / "pet.nii.gz", folder / "ct.nii.gz")
     found = find_lesions(study, find_lungs(study, Settings()), Settings())
     if not found.lesions:
@@ -61,10 +62,10 @@ def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame) -> list[dic
     own, other = sitk.GetArrayViewFromImage(found.labels), sitk.GetArrayViewFromImage(truth)
     matches = {lesion.label: _most(other[own == lesion.label]) for lesion in found.lesions}
     said = classify(model, lesions_of_table(extract(study, found.labels, settings, workers=1)))
-    wanted = sorted({label for label in matches.values() if label})
     best = None
-    if wanted:
-        best = classify(model, lesions_of_table(extract(study, truth, settings, labels=wanted, workers=1)))
+    if any(matches.values()):
+        assert study.pet is not None
+        best = classify(model, lesions_of_table(extract(study, vois(study.pet, truth), settings, workers=1)))
     about = known.set_index("lesion")
     rows = []
     for place, lesion in enumerate(said.lesions.keys["lesion"]):
@@ -74,8 +75,8 @@ def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame) -> list[dic
         row["undetermined"] = said.classes[place] not in model.classes
         if label and best is not None:
             row |= {"truth": about.loc[label, "class"], "kind": about.loc[label, "kind"]}
-            at = wanted.index(label)
-            row |= {f"true_{one}": best.probabilities[at, code] for code, one in enumerate(model.classes)}
+            at = best.lesions.keys["lesion"].index(str(label))
+            row |= {f"drawn_{one}": best.probabilities[at, code] for code, one in enumerate(model.classes)}
         rows.append(row)
     return rows
 

@@ -73,6 +73,11 @@ def is_radiomics(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([part_of(name) == RADIOMICS_PART and name != CONTEXT_LESIONS for name in names], dtype=bool)
 
 
+def measured(name: str) -> str:
+    """Return the feature of the lesion that a column is made of: itself, or what a study's statistic is of."""
+    return name.removeprefix(CONTEXT).partition("_")[2] if name.startswith(CONTEXT) else name
+
+
 def is_own(names: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which columns are radiomics of the lesion itself."""
     return np.array([part_of(name) == RADIOMICS_PART and not name.startswith(CONTEXT) for name in names], dtype=bool)

@@ -12,7 +12,7 @@ from fdglung.classification.clinical import clinical_cautions, names_of, with_cl
 from fdglung.classification.context import context_caution, with_context
 from fdglung.classification.likeness import share_as_far, unlikeness
 from fdglung.classification.models import UNDETERMINED, ClassifierModel, undetermined
-from fdglung.classification.parts import DECISION, part_of
+from fdglung.classification.parts import DECISION, measured, part_of
 from fdglung.classification.tables import Lesions
 from fdglung.errors import MissingFeaturesError, SettingsMismatchError
 
@@ -134,7 +134,7 @@ def _selected(model: ClassifierModel, lesions: Lesions) -> Array:
     if missing:
         raise MissingFeaturesError(
             f"{len(missing)} of the {len(model.selected)} features that the model has selected are missing",
-            attribute=some(missing),
+            attribute=some(dict.fromkeys(map(measured, missing))),
             remedy="Compute features with the settings that lay beside the training's table, PET and CT as there",
         )
     return lesions.values[:, [places[name] for name in model.selected]]

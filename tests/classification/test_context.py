@@ -18,7 +18,7 @@ from fdglung.classification.prediction import classify
 from fdglung.classification.study import classified
 from fdglung.classification.tables import lesions_of_table
 from fdglung.classification.training import train
-from fdglung.errors import DuplicatedPatientError, FeatureTableError, ParameterError
+from fdglung.errors import DuplicatedPatientError, FeatureTableError, MissingFeaturesError, ParameterError
 from fdglung.radiomics import RadiomicsSettings
 from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from tests.classification.made import lesions
@@ -213,3 +213,16 @@ def test_settings_are_checked_and_come_back():
     for wrong in ({"statistics": [], "number": False}, {"number": "yes"}, {"mean": True}, {"statistics": ["mean"]}):
         with pytest.raises(ParameterError):
             from_mapping({"context": wrong})
+
+
+def test_a_missing_feature_is_named_as_it_is_measured():
+    given = _patients(random=np.random.default_rng(0), told="median")
+    config = from_mapping({**SMALL, "context": {"number": False}})
+    model = train(with_context(given, config.context), config).model
+    used = next(name for name in model.selected if name.startswith("STUDY_"))
+    feature = used.removeprefix("STUDY_median_").removeprefix("STUDY_max_")
+    kept = [place for place, name in enumerate(given.names) if name != feature]
+    lacking = replace(given, names=tuple(given.names[place] for place in kept), values=given.values[:, kept])
+    with pytest.raises(MissingFeaturesError) as caught:
+        classify(model, lacking)
+    assert caught.value.attribute == feature

@@ -10,6 +10,7 @@ import pytest
 from apps.lesion_report.configuration import ClassificationOptions, Configuration, with_models
 from fdglung.classification.cautions import CautionKind
 from fdglung.classification.model_file import load_model
+from fdglung.classification.parts import measured
 from fdglung.classification.prediction import classify
 from fdglung.classification.shipped import FILE, PHANTOM, model_path
 from fdglung.classification.tables import lesions_of_table
@@ -68,8 +69,8 @@ def test_it_classifies_lesions_by_features_of_its_own_settings(model):
 
 
 def test_a_table_says_what_its_classes_come_from(tmp_path, model, capsys):
-    names = ",".join(model.selected)
-    values = ",".join(str(value) for value in model.medians)
+    of_middling = {measured(name): str(value) for name, value in zip(model.selected, model.medians, strict=True)}
+    names, values = ",".join(of_middling), ",".join(of_middling.values())
     (tmp_path / "features.csv").write_text(f"patient,lesion,{names}\np1,1,{values}\n", encoding="utf-8")
     out = tmp_path / "classes.csv"
     assert main(["classify", str(tmp_path / "features.csv"), "--model", "phantom", "--out", str(out)]) == 0
