@@ -50,7 +50,8 @@ def extract(
         own label image.
     settings
         What to compute and how; by default IBSI's workflow with `DEFAULT_MODALITIES`. A CT with `alignment` takes each
-        lesion where `fdglung.radiomics.alignment.align` finds it.
+        lesion where `fdglung.radiomics.alignment.align` finds it, one with `outline` with the outline that
+        `fdglung.radiomics.outline.outlines` gives it there.
     labels
         Which lesions; None for all.
     tracking_uids
@@ -132,7 +133,7 @@ def _row(label: int, uid: str | None, result: Result, modalities: Sequence[str])
     }
     status = "; ".join(f"{name}: {result.problems[name]}" for name in modalities if name in result.problems)
     warnings = tuple(dict.fromkeys(result.warnings))
-    return LesionFeatures(label, uid, status or OK, warnings, features, dict(result.shifts_mm))
+    return LesionFeatures(label, uid, status or OK, warnings, features, dict(result.shifts_mm), dict(result.outlined))
 
 
 def _images(images: Study | Mapping[str, sitk.Image], settings: RadiomicsSettings) -> dict[str, sitk.Image]:

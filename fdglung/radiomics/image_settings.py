@@ -19,6 +19,9 @@ WIDEST_SHELL_MM = 50.0
 WIDEST_SEARCH_MM = 60.0
 """Furthest that a mask may be moved on the CT: more than breath moves a lung."""
 
+WIDEST_REACH_MM = 30.0
+"""Furthest that a lesion's outline on the CT may go beyond its mask."""
+
 SHELL = "shell"
 """How the names of shells about a lesion begin, where those of filtered images stand."""
 
@@ -114,6 +117,52 @@ class AlignmentSettings:
 
 
 @dataclass(frozen=True)
+class OutlineSettings:
+    """How a lesion is outlined on the CT, from a mask that was drawn on the PET.
+
+    The defaults were chosen on synthetic studies with voxels of 3 mm (docs/radiomics.md).
+
+    Attributes
+    ----------
+    reach_mm
+        Furthest that the outline goes beyond the mask.
+    least_contrast_hu
+        How much denser than the lung about it a lesion must be; else its mask stays.
+    shell_mm
+        Inner and outer bound in mm of the shell about the mask that the lung is told from.
+    window_hu
+        Lowest and highest HU that count; what is below or above counts as they do.
+    beta
+        Of the random walker: the higher, the less it crosses edges, and the more it heeds noise.
+    closing_mm
+        Radius of the ball that gaps of the outline are closed by, such as air in bronchi and open cavities.
+
+    """
+
+    reach_mm: float = 6.0
+    least_contrast_hu: float = 150.0
+    shell_mm: tuple[float, float] = (3.0, 9.0)
+    window_hu: tuple[float, float] = (-1000.0, 80.0)
+    beta: float = 300.0
+    closing_mm: float = 10.0
+
+    def __post_init__(self) -> None:
+        freeze(self, "shell_mm", floats)
+        freeze(self, "window_hu", floats)
+        as_floats(self, "reach_mm", "least_contrast_hu", "beta", "closing_mm")
+        good = positive(self.reach_mm) and self.reach_mm <= WIDEST_REACH_MM
+        require(good, "reach_mm", f"The reach is not above 0 and at most {WIDEST_REACH_MM:g} mm", "Give 6")
+        for name, remedy in (("least_contrast_hu", "Give 150"), ("beta", "Give 300")):
+            require(positive(getattr(self, name)), name, "The number is not above 0", remedy)
+        good = number(self.closing_mm) and 0 <= self.closing_mm <= WIDEST_REACH_MM
+        require(good, "closing_mm", f"The radius is not within 0 to {WIDEST_REACH_MM:g} mm", "Give 10, or 0 for none")
+        good = _rises(self.shell_mm) and self.shell_mm[0] >= 0 and self.shell_mm[1] <= WIDEST_SHELL_MM
+        require(good, "shell_mm", f"The bounds do not rise within 0 to {WIDEST_SHELL_MM:g} mm", "Give [3, 9]")
+        remedy = "Give [-1000, 80]"
+        require(_rises(self.window_hu), "window_hu", "The window has no lower end below its upper end", remedy)
+
+
+@dataclass(frozen=True)
 class ImageSettings:
     """How images of one modality become regions of interest, and which features are taken of them.
 
@@ -149,6 +198,9 @@ class ImageSettings:
     alignment
         How masks that were drawn on the PET move to where their lesions lie on the CT; None leaves them. For the CT
         alone.
+    outline
+        How lesions are outlined on the CT, from their masks as drawn or aligned; None takes the masks. For the CT
+        alone.
 
     """
 
@@ -167,6 +219,7 @@ class ImageSettings:
     aggregations: tuple[str, ...] = ("3D_avg",)
     shells_mm: tuple[tuple[float, float], ...] = ()
     alignment: AlignmentSettings | None = None
+    outline: OutlineSettings | None = None
 
     def __post_init__(self) -> None:
         freeze(self, "spacing_mm", floats)
@@ -207,6 +260,14 @@ class ImageSettings:
             )
         good = self.alignment is None or isinstance(self.alignment, AlignmentSettings)
         require(good, "alignment", "The value is no alignment", "Give its keys, such as search_mm: 25, or null")
+        good = self.outline is None or isinstance(self.outline, OutlineSettings)
+        require(good, "outline", "The value is no outline", "Give its keys, such as reach_mm: 6, or null")
+
+
+def _rises(bounds: Any) -> bool:
+    """Return whether a value is two numbers, the first below the second."""
+    good = isinstance(bounds, tuple) and len(bounds) == 2 and all(map(number, bounds))
+    return good and bounds[0] < bounds[1]
 
 
 def _bounds(value: Any) -> Any:

@@ -19,6 +19,7 @@ from fdglung.radiomics.filters import Box, padded, volume_of, whole
 from fdglung.radiomics.grids import Grid, Point
 from fdglung.radiomics.label_images import boxes_of, labels_in, lies_on, on_grid_of
 from fdglung.radiomics.naming import SUV_FEATURES, ordered, versions, with_code
+from fdglung.radiomics.outline import outlines
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_parameters import check_parameters, settings_of
 from fdglung.radiomics.pyradiomics_placing import place
@@ -40,6 +41,7 @@ class Result:
         self.problems: dict[str, str] = {}
         self.warnings: list[str] = []
         self.shifts_mm: dict[str, Point] = {}
+        self.outlined: dict[str, bool] = {}
 
     def add(self, modality: str, outcome: Outcome) -> None:
         """Take features of a modality, or what was wrong with it; of several problems the first counts.
@@ -92,6 +94,7 @@ class Job:
             check_parameters(settings.pyradiomics[modality])
         self.boxes = boxes_of(mask, self.labels)
         self.shifts_mm: dict[int, Point] = {}
+        self.outlines: dict[int, sitk.Image] = {}
         self.keys: dict[int, str] = {}
         self.found_before: set[int] = set()
         self.told: dict[int, list[str]] = {}
@@ -115,7 +118,7 @@ class Job:
 
     def prepare(self, results: Mapping[int, Result]) -> int:
         """Look at the lesions, and return about how many tasks there will be."""
-        self._align(results)
+        self._place(results)
         self._replace_non_finite(results)
         notes = self._notes()
         view = sitk.GetArrayViewFromImage(self.mask)
@@ -172,21 +175,28 @@ class Job:
             if self.cache and self.modality not in results[label].problems:
                 self.cache.put(self.keys[label], Kept(named, tuple(self.told.get(label, ()))))
 
-    def _align(self, results: Mapping[int, Result]) -> None:
+    def _place(self, results: Mapping[int, Result]) -> None:
         """Find where the lesions lie on this image, if the settings say so; the others' shells leave them out there."""
         if self.settings.preprocessing == "pyradiomics":
             return
-        settings = self.settings.modalities[self.modality].alignment
-        if settings is None:
+        settings = self.settings.modalities[self.modality]
+        if settings.alignment is None and settings.outline is None:
             return
         whole = sitk.GetArrayViewFromImage(self.mask)
         every = labels_in(whole if whole.dtype.kind in "iu" else whole.astype(np.int64))
         self.boxes = boxes_of(self.mask, every)
-        for label, found in align(self.image, self.mask, settings, labels=every).items():
-            self.shifts_mm[label] = found.shift_mm
-            if label in results:
-                results[label].shifts_mm[self.modality] = found.shift_mm
-                results[label].warnings += [found.warning] if found.warning else []
+        if settings.alignment is not None:
+            for label, found in align(self.image, self.mask, settings.alignment, labels=every).items():
+                self.shifts_mm[label] = found.shift_mm
+                if label in results:
+                    results[label].shifts_mm[self.modality] = found.shift_mm
+                    results[label].warnings += [found.warning] if found.warning else []
+        if settings.outline is not None:
+            drawn = {label: self._drawn_mask(label) for label in self.boxes}
+            for label, one in outlines(self.image, drawn, settings.outline).items():
+                self.outlines[label] = one.mask
+                if label in results:
+                    results[label].outlined[self.modality] = one.outlined
 
     def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
         background = BACKGROUND[self.modality]
@@ -194,7 +204,7 @@ class Job:
         if not found.count:
             return
         hit = found.hit
-        if self.shifts_mm:
+        if self.shifts_mm or self.outlines:
             alone = {label: self._one_mask(label) for label in self.labels if label in self.boxes}
             hit = frozenset(label for label, mask in alone.items() if 1 in cleaned(self.image, mask, background).hit)
         self.image = found.image
@@ -212,14 +222,15 @@ class Job:
     def _share_outside(self, label: int, box: Box) -> float:
         if self.shifts_mm.get(label, UNMOVED) == UNMOVED:
             return share_outside(self.image, self.mask, label, box)
-        alone = self._one_mask(label)
+        alone = self._drawn_mask(label)
         return share_outside(self.image, alone, 1, boxes_of(alone, [1])[1])
 
     def _also_decides(self, label: int) -> list[object]:
-        """Return what decides a lesion's features beside its mask: its move, and for shells the other lesions."""
+        """Return what decides a lesion's features beside its mask: its place, and for shells the other lesions."""
         shells = self.settings.preprocessing == "ibsi" and self.settings.modalities[self.modality].shells_mm
         if not shells:
-            return [self.shifts_mm[label]] if label in self.shifts_mm else []
+            moves: list[object] = [self.shifts_mm[label]] if label in self.shifts_mm else []
+            return [*moves, caching.image_digest(self.outlines[label])] if label in self.outlines else moves
         return [caching.image_digest(self.mask), label, sorted(self.shifts_mm.items())]
 
     def _notes(self) -> list[str]:
@@ -307,12 +318,16 @@ class Job:
             results[label].warnings += self.told[label]
 
     def _one_mask(self, label: int) -> sitk.Image:
-        """Return a lesion alone, in its box and two voxels around it, where it lies on this image."""
+        """Return a lesion alone, where it lies on this image and with its outline there."""
+        return self.outlines[label] if label in self.outlines else self._drawn_mask(label)
+
+    def _drawn_mask(self, label: int) -> sitk.Image:
+        """Return a lesion alone as it was drawn, in its box and two voxels around it, where it lies on this image."""
         return moved(lesion_alone(self.mask, label, self.boxes[label]), self.shifts_mm.get(label, UNMOVED))
 
     def _others(self, label: int, grid: Grid, threshold: float) -> NDArray[np.bool_]:
         """Return the voxels (z, y, x) of a grid that other lesions hold."""
-        if not self.shifts_mm:
+        if not (self.shifts_mm or self.outlines):
             part = part_around(self.mask, grid, 2)
             return resample_mask(sitk.And(part != 0, part != label), grid, threshold)
         held = np.zeros(grid.size[::-1], bool)

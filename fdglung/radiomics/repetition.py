@@ -44,7 +44,7 @@ def repeat(
     With IBSI's workflow rotation and shift move the grid that it resamples to, so that nothing is interpolated twice,
     and the features of a chain that changes nothing are those of `extract`. With PyRadiomics' the image is moved
     on a grid of its own spacing first. ``PET_suv_…`` are those of the moved PET's voxels. Where the settings align
-    masks with the CT, they are aligned anew under each chain.
+    masks with the CT or outline lesions there, this is done anew under each chain.
 
     Parameters
     ----------
@@ -159,6 +159,8 @@ def _margin_mm(settings: ImageSettings) -> float:
     if settings.alignment is not None:
         # What is looked for, and the surroundings of where it is found.
         reach += settings.alignment.search_mm + settings.alignment.shell_mm
+    if settings.outline is not None:
+        reach += max(settings.outline.reach_mm, settings.outline.shell_mm[1])
     return reach + _MARGIN_MM
 
 

@@ -18,6 +18,7 @@ from fdglung.radiomics.image_settings import (
     AlignmentSettings,
     FilterSettings,
     ImageSettings,
+    OutlineSettings,
 )
 from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, read_parameters
 from fdglung.settings_checks import built, document, freeze, mapping, of_format, one_of, plain, refuse_unknown, require
@@ -32,7 +33,7 @@ PREPROCESSINGS = ("ibsi", "pyradiomics")
 """How image and mask become a ROI: by IBSI's reference workflow, or as PyRadiomics 3.0.1 does it, errors included."""
 
 
-_LATER_KEYS = ("shells_mm", "alignment")
+_LATER_KEYS = ("shells_mm", "alignment", "outline")
 """Of a modality, which settings did not have at first; empty by default."""
 
 
@@ -70,11 +71,13 @@ class RadiomicsSettings:
         for modality in [*self.modalities, *self.pyradiomics]:
             one_of(modality, tuple(DEFAULT_MODALITIES), "modalities")
         for modality, one in self.modalities.items():
-            own = modality != "CT" and one.alignment is not None
-            where = f"modalities.{modality}.alignment"
-            require(not own, where, "Masks are drawn on the PET and aligned with the CT alone", "Leave it out")
-            other = self.preprocessing == "pyradiomics" and one.alignment is not None
-            require(not other, where, "PyRadiomics' way takes masks where they are", "Leave it out, or use ibsi")
+            for key, done in (("alignment", "aligned with"), ("outline", "outlined on")):
+                given = getattr(one, key) is not None
+                where = f"modalities.{modality}.{key}"
+                own = modality != "CT" and given
+                require(not own, where, f"Masks are drawn on the PET and {done} the CT alone", "Leave it out")
+                other = self.preprocessing == "pyradiomics" and given
+                require(not other, where, "PyRadiomics' way takes masks as they are", "Leave it out, or use ibsi")
         good = self.preprocessing == "ibsi" or bool(self.pyradiomics)
         require(good, "pyradiomics", "PyRadiomics' parameters are missing", "Use from_pyradiomics on its file")
 
@@ -220,8 +223,9 @@ def _image_settings(modality: str, content: object) -> ImageSettings:
         part = dict(mapping(given["filters"] or {}, where + "filters"))
         refuse_unknown(part, [one.name for one in fields(FilterSettings)], where + "filters.")
         given["filters"] = built(FilterSettings, _one_kind_of_bins(part), where + "filters.")
-    if given.get("alignment") is not None:
-        given["alignment"] = built(AlignmentSettings, given["alignment"], where + "alignment.")
+    for key, kind in (("alignment", AlignmentSettings), ("outline", OutlineSettings)):
+        if given.get(key) is not None:
+            given[key] = built(kind, given[key], f"{where}{key}.")
     defaults = {one.name: getattr(base, one.name) for one in fields(ImageSettings)}
     return built(ImageSettings, defaults | _one_kind_of_bins(given), where)
 
@@ -245,6 +249,7 @@ __all__ = [
     "AlignmentSettings",
     "FilterSettings",
     "ImageSettings",
+    "OutlineSettings",
     "PyRadiomicsParameters",
     "RadiomicsSettings",
     "from_mapping",

@@ -45,6 +45,8 @@ class LesionFeatures:
     shifts_mm
         Modality to how its mask was moved there, along x, y and z of the patient (LPS); those without alignment are
         missing.
+    outlined
+        Modality to whether the lesion has an outline of its own there; those where none was looked for are missing.
 
     """
 
@@ -54,6 +56,7 @@ class LesionFeatures:
     warnings: tuple[str, ...]
     features: Features = field(repr=False)
     shifts_mm: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    outlined: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,11 @@ class FeatureTable:
         return tuple(dict.fromkeys(modality for lesion in self.lesions for modality in lesion.shifts_mm))
 
     @property
+    def outlined(self) -> tuple[str, ...]:
+        """Modalities that lesions were outlined on."""
+        return tuple(dict.fromkeys(modality for lesion in self.lesions for modality in lesion.outlined))
+
+    @property
     def values(self) -> NDArray[np.float64]:
         """Values, a row a lesion and a column a name; NaN where a lesion has none."""
         rows = [[lesion.features.get(name, np.nan) for name in self.names] for lesion in self.lesions]
@@ -97,6 +105,9 @@ KEYS = ("lesion", "tracking_uid", "status", "warnings")
 
 _SHIFT = re.compile(r"aligned_(?P<modality>[A-Z]+)_(?P<axis>[xyz])_mm")
 """Columns between `KEYS` and the features, where masks were aligned: no features, which no prefix of them may name."""
+
+_OUTLINED = re.compile(r"outlined_(?P<modality>[A-Z]+)")
+"""Columns after these, where lesions were outlined: no features either."""
 
 COLUMN_KEYS = ("column", "modality", "image", "feature", "ibsi_code", "unit", "description")
 """Columns of the table of columns."""
@@ -152,7 +163,7 @@ def write_table(table: FeatureTable, path: Path | str, *, overwrite: bool = Fals
     made_by = ", ".join(f"{name} {number}" for name, number in table.versions.items())
     contents = {
         settings: f"# Made by {made_by}\n{to_yaml(table.settings)}".encode(),
-        columns: columns_csv([*shift_columns(table), *table.names]).encode(),
+        columns: columns_csv([*place_columns(table), *table.names]).encode(),
         path: to_parquet(table) if path.suffix == ".parquet" else to_csv(table).encode(),
     }
     write_files(contents)
@@ -184,24 +195,25 @@ def check_table_path(path: Path | str, *, overwrite: bool = False) -> None:
 
 def to_csv(table: FeatureTable) -> str:
     """Return a table as comma-separated values: a row a lesion, all digits of each value, empty where there is none."""
-    names, shifts = table.names, shift_columns(table)
+    names, places = table.names, place_columns(table)
     rows = (
         [
             str(lesion.label),
             lesion.tracking_uid or "",
             lesion.status,
             " ".join(lesion.warnings),
-            *(_cell(_shift(lesion, name)) for name in shifts),
+            *(_cell(_place(lesion, name)) for name in places),
             *(_cell(lesion.features.get(name)) for name in names),
         ]
         for lesion in table.lesions
     )
-    return _csv([*KEYS, *shifts, *names], rows)
+    return _csv([*KEYS, *places, *names], rows)
 
 
-def shift_columns(table: FeatureTable) -> list[str]:
-    """Return the names of the columns that tell how masks were moved; none where no modality was aligned."""
-    return [f"aligned_{modality}_{axis}_mm" for modality in table.aligned for axis in "xyz"]
+def place_columns(table: FeatureTable) -> list[str]:
+    """Return the names of the columns that tell where lesions lie: how masks were moved, and what was outlined."""
+    shifts = [f"aligned_{modality}_{axis}_mm" for modality in table.aligned for axis in "xyz"]
+    return [*shifts, *(f"outlined_{modality}" for modality in table.outlined)]
 
 
 def columns_csv(names: Iterable[str]) -> str:
@@ -220,8 +232,8 @@ def to_parquet(table: FeatureTable) -> bytes:
         "status": pyarrow.array([lesion.status for lesion in table.lesions], pyarrow.string()),
         "warnings": pyarrow.array([" ".join(lesion.warnings) for lesion in table.lesions], pyarrow.string()),
     }
-    for name in shift_columns(table):
-        columns[name] = pyarrow.array([_shift(lesion, name) for lesion in table.lesions], pyarrow.float64())
+    for name in place_columns(table):
+        columns[name] = pyarrow.array([_place(lesion, name) for lesion in table.lesions], pyarrow.float64())
     for name in table.names:
         columns[name] = pyarrow.array([lesion.features.get(name) for lesion in table.lesions], pyarrow.float64())
     metadata = {"fdglung_settings": to_yaml(table.settings), "fdglung_versions": json.dumps(table.versions)}
@@ -268,7 +280,10 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return buffer.getvalue()
 
 
-def _shift(lesion: LesionFeatures, column: str) -> float | None:
+def _place(lesion: LesionFeatures, column: str) -> float | None:
+    outlined = _OUTLINED.fullmatch(column)
+    if outlined:
+        return lesion.outlined.get(outlined["modality"])
     _, modality, axis, _ = column.split("_")
     shift = lesion.shifts_mm.get(modality)
     return None if shift is None else shift["xyz".index(axis)]
@@ -279,6 +294,10 @@ def _meaning(column: str) -> tuple[str, ...]:
     if aligned:
         told = f"How far the mask was moved along {aligned['axis']} of the patient (LPS) before features were taken"
         return aligned["modality"], "", column, "", "mm", told
+    outlined = _OUTLINED.fullmatch(column)
+    if outlined:
+        told = "1: features are of the lesion's outline on this image; 0: of the mask, as no outline could be told"
+        return outlined["modality"], "", column, "", "", told
     modality, _, rest = column.partition("_")
     unit = "g/ml" if modality == "PET" else "HU"
     if rest in SUV_MEANINGS:
@@ -317,7 +336,9 @@ def _lesion(row: Mapping[str, object]) -> LesionFeatures:
         tracking_uid=str(uid) if uid else None,
         status=str(row["status"]),
         warnings=(warnings,) if warnings else (),
-        features={name: value for name, value in numbers.items() if not _SHIFT.fullmatch(name)},
+        features={
+            name: value for name, value in numbers.items() if not (_SHIFT.fullmatch(name) or _OUTLINED.fullmatch(name))
+        },
         shifts_mm={
             modality: (
                 numbers[f"aligned_{modality}_x_mm"],
@@ -325,5 +346,8 @@ def _lesion(row: Mapping[str, object]) -> LesionFeatures:
                 numbers[f"aligned_{modality}_z_mm"],
             )
             for modality in aligned
+        },
+        outlined={
+            found["modality"]: bool(value) for name, value in numbers.items() if (found := _OUTLINED.fullmatch(name))
         },
     )
