@@ -31,6 +31,12 @@ _LUNG_BELOW = 0.15
 _TISSUE_FROM, _TISSUE_SIGMA_MM = 0.45, 5.0
 """Where the shell, smoothed by so much, reaches this share of the contrast, tissue lies about and no edge is seen."""
 
+_SIGMA_MM = 1.0
+"""Of the Gaussian that takes noise from CTs with small voxels; those of 3 mm it leaves nearly as they are."""
+
+_TOLERANCE = 1e-3
+"""Of the random walker's equations."""
+
 _LEAST_RATIO, _MOST_RATIO, _MOST_ML = 0.2, 6.0, 0.5
 """An outline of less than this share of the mask, or more than so many times it and so many ml, is none."""
 
@@ -135,10 +141,9 @@ def _outline(
     if share is None:
         return None
     seeds = _seeds(share, inside, away, shell, others, spacing, settings)
-    walked = _walked(share, seeds, spacing, settings.beta)
-    if walked is None:
+    if seeds is None:
         return None
-    lesion = _one_piece(walked, inside, spacing, settings.closing_mm) & ~others & (away <= settings.reach_mm + 1e-9)
+    lesion = _one_piece(_walked(share, seeds, spacing, settings.beta), inside, spacing, settings.closing_mm) & ~others & (away <= settings.reach_mm + 1e-9)
     count, drawn = int(lesion.sum()), int(inside.sum())
     most = _MOST_RATIO * drawn + 1000 * _MOST_ML / float(np.prod(spacing))
     return lesion if _LEAST_RATIO * drawn <= count <= most else None
@@ -163,6 +168,7 @@ def _share_of_contrast(
     part = sitk.RegionOfInterest(ct, list(grid.size), [int(n) for n in start])
     values = sitk.GetArrayFromImage(part).astype(np.float64)
     values = np.clip(np.where(np.isfinite(values), values, BACKGROUND["CT"]), *settings.window_hu)
+    values = ndimage.gaussian_filter(values, [_SIGMA_MM / step for step in grid.spacing_mm[::-1]])
     lesion, lung = np.percentile(values[inside], _CORE_PERCENTILE), np.percentile(values[shell], _LUNG_PERCENTILE)
     if lesion - lung < settings.least_contrast_hu:
         return None
@@ -177,14 +183,19 @@ def _seeds(
     others: Mask,
     spacing: tuple[float, ...],
     settings: OutlineSettings,
-) -> NDArray[np.int32]:
-    """Return 1 for voxels (z, y, x) that are the lesion's, 2 for those that are not and 0 for what is to be told."""
+) -> NDArray[np.int32] | None:
+    """Return 1 for voxels (z, y, x) that are the lesion's, 2 for those that are not and 0 for what is to be told.
+
+    None where no edge can be seen about the mask.
+    """
     sigma = [_TISSUE_SIGMA_MM / step for step in spacing]
     weight, total = (
         ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3)
         for values in (shell.astype(np.float64), np.where(shell, np.minimum(share, 1), 0))
     )
     in_tissue = total >= _TISSUE_FROM * np.maximum(weight, 1e-9)
+    if in_tissue[~inside & (away <= settings.reach_mm + 1e-9)].all():
+        return None
     depth = ndimage.distance_transform_edt(inside, sampling=spacing) - min(spacing)
     least = np.maximum(_LESION_FROM - _LESS_BY_MM * np.maximum(depth, 0), _LESION_LEAST)
     seeds = np.zeros(share.shape, np.int32)
@@ -195,20 +206,22 @@ def _seeds(
     return seeds
 
 
-def _walked(share: Array, seeds: NDArray[np.int32], spacing: tuple[float, ...], beta: float) -> Mask | None:
-    """Return the lesion's voxels (z, y, x) after a random walker; None where nothing is to be told."""
+def _walked(share: Array, seeds: NDArray[np.int32], spacing: tuple[float, ...], beta: float) -> Mask:
+    """Return the lesion's voxels (z, y, x) after a random walker between its seeds."""
     from skimage.segmentation import random_walker
 
     open_ones = seeds == 0
     lesion = seeds == 1
-    if not open_ones.any() or not lesion.any():
-        return None
+    if not open_ones.any():
+        return lesion
     # Seeds that touch no open voxel decide nothing.
     near = ndimage.binary_dilation(open_ones)
     box = _box(near)
     there = np.where(near, seeds, -1)[box]
     if {1, 2} <= set(np.unique(there).tolist()) and np.ptp(share[box]) > 0:
-        lesion[box] |= random_walker(share[box], there, beta=beta, mode="cg_j", tol=1e-2, spacing=spacing) == 1
+        # Only which is more probable counts, not how probable it is.
+        walk = random_walker(share[box], there, beta=beta, mode="cg_j", tol=_TOLERANCE, prob_tol=1, spacing=spacing)
+        lesion[box] |= walk == 1
     return lesion
 
 
