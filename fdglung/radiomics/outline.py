@@ -31,7 +31,7 @@ _LUNG_BELOW = 0.15
 _TISSUE_FROM, _TISSUE_SIGMA_MM = 0.45, 5.0
 """Where the shell, smoothed by so much, reaches this share of the contrast, tissue lies about and no edge is seen."""
 
-_SIGMA_MM = 1.0
+_SIGMA_MM = 0.7
 """Of the Gaussian that takes noise from CTs with small voxels; those of 3 mm it leaves nearly as they are."""
 
 _TOLERANCE = 1e-3
@@ -143,7 +143,11 @@ def _outline(
     seeds = _seeds(share, inside, away, shell, others, spacing, settings)
     if seeds is None:
         return None
-    lesion = _one_piece(_walked(share, seeds, spacing, settings.beta), inside, spacing, settings.closing_mm) & ~others & (away <= settings.reach_mm + 1e-9)
+    lesion = (
+        _one_piece(_walked(share, seeds, spacing, settings.beta), inside, spacing, settings.closing_mm)
+        & ~others
+        & (away <= settings.reach_mm + 1e-9)
+    )
     count, drawn = int(lesion.sum()), int(inside.sum())
     most = _MOST_RATIO * drawn + 1000 * _MOST_ML / float(np.prod(spacing))
     return lesion if _LEAST_RATIO * drawn <= count <= most else None
