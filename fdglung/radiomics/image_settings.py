@@ -125,7 +125,7 @@ class OutlineSettings:
     Attributes
     ----------
     reach_mm
-        Furthest that the outline goes beyond the mask.
+        Furthest that the outline goes beyond the mask, but for gaps and hollows that it closes.
     least_contrast_hu
         How much denser than the lung about it a lesion must be; else its mask stays.
     shell_mm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from fdglung.radiomics.filters import Box
-from fdglung.radiomics.grids import Array, Grid
+from fdglung.radiomics.grids import Array, Grid, resampled_grid
 from fdglung.radiomics.image_settings import OutlineSettings
 from fdglung.radiomics.resampling import resample_mask
 from fdglung.radiomics.soundness import BACKGROUND
 
 Mask = NDArray[np.bool_]
+Extent = tuple[Array, Array]
 
 _CORE_PERCENTILE, _LUNG_PERCENTILE = 75.0, 25.0
 """Of the CT in the mask, which holds some lung, and in the shell, which holds vessels: what lesion and lung are."""
@@ -84,54 +85,61 @@ def outlines(ct: sitk.Image, masks: Mapping[int, sitk.Image], settings: OutlineS
         voxel that another's mask holds or is as near to, but for those that its own mask holds.
 
     """
-    grids = {label: grid for label, mask in masks.items() if (grid := _grid_about(ct, mask, settings)) is not None}
-    found = {}
-    for label, mask in masks.items():
-        inside = _outline(ct, mask, label, masks, grids[label], settings) if label in grids else None
-        found[label] = Outline(mask, False) if inside is None else Outline(_image(inside, grids[label]), True)
+    extents = {label: extent for label, mask in masks.items() if (extent := _extent(mask, ct)) is not None}
+    found = {label: Outline(mask, False) for label, mask in masks.items()}
+    for label, extent in extents.items():
+        grid = _grid_about(ct, extent, max(settings.reach_mm, settings.shell_mm[1]))
+        if grid is None:
+            continue
+        beside = [masks[other] for other, one in extents.items() if other != label and _meets(ct, grid, one)]
+        inside = _outline(ct, masks[label], beside, grid, settings)
+        if inside is not None:
+            found[label] = Outline(_image(inside, grid), True)
     return found
 
 
-def _grid_about(ct: sitk.Image, mask: sitk.Image, settings: OutlineSettings) -> Grid | None:
-    """Return the CT's voxels about a mask, as far as they are looked at; None where there are none."""
-    low, high = _extent(mask, ct, max(settings.reach_mm, settings.shell_mm[1]))
-    low, high = np.maximum(np.floor(low), 0).astype(int), np.minimum(np.ceil(high) + 1, ct.GetSize()).astype(int)
-    if np.any(high <= low):
-        return None
-    x, y, z = (int(n) for n in ct.GetSize())
-    whole = Grid((x, y, z), ct.GetSpacing(), ct.GetOrigin(), ct.GetDirection())
-    start, size = (tuple(int(n) for n in part) for part in (low, high - low))
-    return whole.part(start, size)  # type: ignore[arg-type]
-
-
-def _extent(mask: sitk.Image, ct: sitk.Image, margin_mm: float) -> tuple[Array, Array]:
-    """Return the lowest and highest index (x, y, z) on the CT of a mask and a margin; high below low if it is empty."""
+def _extent(mask: sitk.Image, ct: sitk.Image) -> Extent | None:
+    """Return the lowest and highest index (x, y, z) on the CT that a mask's voxels reach; None where it is empty."""
     inside = np.argwhere(sitk.GetArrayViewFromImage(mask) != 0)[:, ::-1]
     if not len(inside):
-        return np.zeros(3), np.full(3, -2.0)
+        return None
     points = inside @ (np.array(mask.GetDirection()).reshape(3, 3) * mask.GetSpacing()).T + mask.GetOrigin()
     steps = np.array(ct.GetDirection()).reshape(3, 3) * ct.GetSpacing()
     indices = np.linalg.solve(steps, (points - ct.GetOrigin()).T).T
     # Half a voxel of the mask may stand out of its outermost centres.
-    margin = (margin_mm + 0.5 * float(np.linalg.norm(mask.GetSpacing()))) / np.array(ct.GetSpacing())
+    margin = 0.5 * float(np.linalg.norm(mask.GetSpacing())) / np.array(ct.GetSpacing())
     return indices.min(axis=0) - margin, indices.max(axis=0) + margin
 
 
+def _grid_about(ct: sitk.Image, extent: Extent, margin_mm: float) -> Grid | None:
+    """Return the CT's voxels about a mask and a margin; None where there are none."""
+    margin = margin_mm / np.array(ct.GetSpacing())
+    low = np.maximum(np.floor(extent[0] - margin), 0).astype(int)
+    high = np.minimum(np.ceil(extent[1] + margin) + 1, ct.GetSize()).astype(int)
+    if np.any(high <= low):
+        return None
+    start, size = (tuple(int(n) for n in part) for part in (low, high - low))
+    return resampled_grid(ct, None).part(start, size)  # type: ignore[arg-type]
+
+
+def _meets(ct: sitk.Image, grid: Grid, extent: Extent) -> bool:
+    start = np.array(ct.TransformPhysicalPointToContinuousIndex(grid.origin_mm))
+    return bool(np.all(extent[1] >= start - 1) and np.all(extent[0] <= start + grid.size))
+
+
 def _outline(
-    ct: sitk.Image,
-    mask: sitk.Image,
-    label: int,
-    masks: Mapping[int, sitk.Image],
-    grid: Grid,
-    settings: OutlineSettings,
+    ct: sitk.Image, mask: sitk.Image, beside: Sequence[sitk.Image], grid: Grid, settings: OutlineSettings
 ) -> Mask | None:
     """Return a lesion's voxels (z, y, x) on a grid of the CT; None where they cannot be told."""
-    inside = resample_mask(mask, grid)
+    # Necrosis takes up no FDG, so that masks of the PET may be hollow.
+    inside = ndimage.binary_fill_holes(resample_mask(mask, grid))
     if not inside.any():
         return None
     spacing = grid.spacing_mm[::-1]
     away = ndimage.distance_transform_edt(~inside, sampling=spacing)
-    others = _others(ct, label, masks, grid) & ~inside
+    others = np.zeros(inside.shape, bool)
+    for other in beside:
+        others |= resample_mask(other, grid) & ~inside
     if others.any():
         others = ~inside & (ndimage.distance_transform_edt(~others, sampling=spacing) <= away)
     shell = (away > settings.shell_mm[0] + 1e-9) & (away <= settings.shell_mm[1] + 1e-9) & ~others
@@ -143,25 +151,11 @@ def _outline(
     seeds = _seeds(share, inside, away, shell, others, spacing, settings)
     if seeds is None:
         return None
-    lesion = (
-        _one_piece(_walked(share, seeds, spacing, settings.beta), inside, spacing, settings.closing_mm)
-        & ~others
-        & (away <= settings.reach_mm + 1e-9)
-    )
+    one = _one_piece(_walked(share, seeds, spacing, settings.beta), inside)
+    lesion = ndimage.binary_fill_holes(one | _closed(one, spacing, settings.closing_mm)) & ~others
     count, drawn = int(lesion.sum()), int(inside.sum())
     most = _MOST_RATIO * drawn + 1000 * _MOST_ML / float(np.prod(spacing))
     return lesion if _LEAST_RATIO * drawn <= count <= most else None
-
-
-def _others(ct: sitk.Image, label: int, masks: Mapping[int, sitk.Image], grid: Grid) -> Mask:
-    """Return the voxels (z, y, x) of a grid that other lesions' masks hold."""
-    held = np.zeros(grid.size[::-1], bool)
-    corner = np.array(ct.TransformPhysicalPointToContinuousIndex(grid.origin_mm))
-    for other, mask in masks.items():
-        low, high = _extent(mask, ct, 0.0)
-        if other != label and np.all(high >= corner - 1) and np.all(low <= corner + grid.size):
-            held |= resample_mask(mask, grid)
-    return held
 
 
 def _share_of_contrast(
@@ -229,20 +223,23 @@ def _walked(share: Array, seeds: NDArray[np.int32], spacing: tuple[float, ...], 
     return lesion
 
 
-def _one_piece(lesion: Mask, inside: Mask, spacing: tuple[float, ...], closing_mm: float) -> Mask:
-    """Return the part of a lesion (z, y, x) that holds most of a mask, closed by a ball and filled."""
+def _one_piece(lesion: Mask, inside: Mask) -> Mask:
+    """Return the part of a lesion (z, y, x) that holds most of a mask."""
     parts, count = ndimage.label(lesion)
     held = np.bincount(parts[inside], minlength=count + 1)
     held[0] = 0
     if not held.any():
         return np.zeros_like(lesion)
-    one = parts == held.argmax()
-    margin = [int(closing_mm / step) + 1 for step in spacing]
-    padded = np.pad(one, [(n, n) for n in margin])
-    grown = ndimage.distance_transform_edt(~padded, sampling=spacing) <= closing_mm + 1e-9
-    closed = ndimage.distance_transform_edt(grown, sampling=spacing) > closing_mm + 1e-9
-    closed = closed[tuple(slice(n, -n) for n in margin)]
-    return np.asarray(ndimage.binary_fill_holes(one | closed))
+    return np.asarray(parts == held.argmax())
+
+
+def _closed(lesion: Mask, spacing: tuple[float, ...], radius_mm: float) -> Mask:
+    """Return a lesion (z, y, x) closed by a ball."""
+    margin = [int(radius_mm / step) + 1 for step in spacing]
+    padded = np.pad(lesion, [(n, n) for n in margin])
+    grown = ndimage.distance_transform_edt(~padded, sampling=spacing) <= radius_mm + 1e-9
+    closed = ndimage.distance_transform_edt(grown, sampling=spacing) > radius_mm + 1e-9
+    return np.asarray(closed[tuple(slice(n, -n) for n in margin)])
 
 
 def _box(mask: Mask) -> Box:

@@ -10,8 +10,6 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from fdglung.classification.model_file import load_model
-from fdglung.classification.shipped import FILE
 from fdglung.classification.tables import lesions_of_table
 from fdglung.errors import ParameterError
 from fdglung.radiomics import RadiomicsSettings, extract, from_yaml, read_table, to_yaml, write_table
@@ -208,6 +206,19 @@ def test_a_cavity_and_air_in_a_bronchus_belong_to_the_lesion():
         assert dice(found, voxels(truth, ct)) > 0.97
     # The bronchus runs out of the lesion, so that filling holes alone does not do.
     assert not (outline(ct, truth, OPEN)[0] & voxels(mask_of(hole), ct)).any()
+
+
+def test_a_hollow_mask_of_a_lesion_that_is_dead_within_is_filled():
+    """The hollow is deeper than the outline reaches beyond the mask, and open to one side."""
+    grid = {"size": (40, 40, 40)}
+    true = ball(radius=20)
+    ct = image_of(hu(true), **grid)
+    dead = either(ball(radius=9), rod(radius=4))
+    drawn = mask_of(lambda points: true(points) & ~dead(points), **grid)
+    found, outlined = outline(ct, drawn)
+    assert outlined
+    assert dice(found, voxels(mask_of(true, **grid), ct)) > 0.97
+    assert dice(voxels(drawn, ct), voxels(mask_of(true, **grid), ct)) < 0.95
 
 
 def test_two_lesions_do_not_merge():
@@ -432,9 +443,9 @@ def test_settings_with_an_outline_are_read_as_they_were_written_and_have_their_o
 
 
 def test_settings_without_an_outline_are_the_same_as_before_it_was_known():
+    """Digests by the version before; `test_alignment` compares the first with the shipped model's."""
     shipped = from_yaml(ROOT / "benchmarks" / "phantom_radiomics.yaml")
-    assert shipped.digest == load_model(FILE).settings
-    # Of the defaults by the version before.
+    assert shipped.digest.startswith("d411578ed0b3ea2c")
     assert RadiomicsSettings().digest.startswith("a4d59ea7237f457d")
 
 
