@@ -50,9 +50,10 @@ def align(
     """Move each lesion's mask to where it stands out most from what surrounds it on the CT.
 
     Each shift within `search_mm` gets the mean of the CT in the shifted mask less that of a shell about it, in HU cut
-    to `window_hu`, less `hu_per_mm` for each mm of its length. The best is taken where it gains `least_gain_hu` on
-    no shift at all, and refined by the parabola through its contrast and those of its neighbours. Other lesions belong
-    to no shell. No shift takes more of the mask out of the CT than lies out of it before, nor half of the shell.
+    to `window_hu`, less `hu_per_mm` for each mm of its length. The best is taken where it gains `least_gain_hu` on no
+    shift at all, and refined by the parabola through its contrast and those of its neighbours, unless the mask is
+    thinner than three steps everywhere. Other lesions belong to no shell. No shift takes more of the mask out of the CT
+    than lies out of it before, nor half of the shell.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ def _aligned(ct: sitk.Image, lesions: sitk.Image, label: int, box: Box, settings
     if contrast is None:
         problem = "no CT lies at it" if shell.any() else "nothing but other lesions surrounds it"
         return Alignment(UNMOVED, f"The mask could not be aligned with the CT and stays as drawn: {problem}.")
-    return _best(contrast, grid, settings)
+    # A mask that is thin everywhere would fall between the voxels of the CT.
+    return _best(contrast, grid, settings, finer=bool(ndimage.binary_erosion(inside).any()))
 
 
 def _grid_about(mask: sitk.Image, direction: Sequence[float], settings: AlignmentSettings) -> Grid:
@@ -183,7 +185,7 @@ def _means(values: Array, there: Mask, kernel: Mask) -> tuple[Array, NDArray[np.
     return np.round(total / np.maximum(count, 1), 6), count
 
 
-def _best(contrast: Array, grid: Grid, settings: AlignmentSettings) -> Alignment:
+def _best(contrast: Array, grid: Grid, settings: AlignmentSettings, *, finer: bool) -> Alignment:
     axes = np.array(grid.direction).reshape(3, 3)
     reach = contrast.shape[0] // 2
     offsets = np.indices(contrast.shape)[::-1].reshape(3, -1).T - reach
@@ -198,8 +200,8 @@ def _best(contrast: Array, grid: Grid, settings: AlignmentSettings) -> Alignment
     if length[best] == 0 or gain[best] < settings.least_gain_hu:
         return Alignment(UNMOVED)
     place = np.unravel_index(best, contrast.shape)
-    finer = [_peak(contrast, place, axis) for axis in (2, 1, 0)]
-    fine = np.round(axes @ (settings.step_mm * (offsets[best] + finer)), 3)
+    between = [_peak(contrast, place, axis) if finer else 0.0 for axis in (2, 1, 0)]
+    fine = np.round(axes @ (settings.step_mm * (offsets[best] + between)), 3)
     shift = _point(fine if np.linalg.norm(fine) <= settings.search_mm else shifts[best])
     return Alignment(shift, _warning(shift, bool(length[best] + settings.step_mm > settings.search_mm), settings))
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
-from time import process_time
 
 import numpy as np
 import pytest
@@ -495,14 +494,3 @@ def test_the_pet_and_pyradiomics_way_take_no_outline():
     assert error.value.attribute == "modalities.CT.outline"
     with pytest.raises(ParameterError, match="outline"):
         from_mapping({**document, "pyradiomics": {"CT": {**parameters, "outline": {}}}})
-
-
-def test_ten_lesions_take_less_than_two_seconds():
-    centres = [(x, y, 0) for x in (-48, -24, 0, 24, 48) for y in (-20, 20)]
-    grid = {"spacing": (1, 1, 2), "size": (160, 120, 60)}
-    ct = image_of(hu(either(*(ball(one) for one in centres))), **grid)
-    masks = {label: mask_of(ball(one, radius=11)) for label, one in enumerate(centres, start=1)}
-    start = process_time()
-    found = outlines(ct, masks, DEFAULT)
-    assert process_time() - start < 2
-    assert all(one.outlined for one in found.values())
