@@ -111,9 +111,8 @@ class AlignmentSettings:
             require(good, name, "The number is below 0", "Give 0 or more, in HU")
         good = number(self.transverse_factor) and self.transverse_factor >= 1
         require(good, "transverse_factor", "The factor is below 1", "Give 1 for all directions alike, or 2")
-        good = self.window_hu is not None and len(self.window_hu) == 2 and all(map(number, self.window_hu))
-        good = good and self.window_hu[0] < self.window_hu[1]
-        require(good, "window_hu", "The window has no lower end below its upper end", "Give [-900, 50]")
+        remedy = "Give [-900, 50]"
+        require(_rises(self.window_hu), "window_hu", "The window has no lower end below its upper end", remedy)
 
 
 @dataclass(frozen=True)

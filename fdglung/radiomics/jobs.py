@@ -8,25 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from fdglung.errors import FdglungError, InputError
 from fdglung.radiomics import cache as caching
 from fdglung.radiomics import ibsi_mode, pyradiomics_images, pyradiomics_mode
-from fdglung.radiomics.alignment import UNMOVED, align, lesion_alone, moved
 from fdglung.radiomics.cache import Cache, Kept
-from fdglung.radiomics.filters import Box, padded, volume_of, whole
-from fdglung.radiomics.grids import Grid, Point
-from fdglung.radiomics.label_images import boxes_of, labels_in, lies_on, on_grid_of
+from fdglung.radiomics.filters import padded, volume_of, whole
+from fdglung.radiomics.grids import Point
+from fdglung.radiomics.label_images import boxes_of, lies_on, on_grid_of
+from fdglung.radiomics.lesion_places import LesionPlaces, lesion_places
 from fdglung.radiomics.naming import SUV_FEATURES, ordered, versions, with_code
-from fdglung.radiomics.outline import outlines
 from fdglung.radiomics.preprocessing import prepare
 from fdglung.radiomics.pyradiomics_parameters import check_parameters, settings_of
 from fdglung.radiomics.pyradiomics_placing import place
-from fdglung.radiomics.resampling import part_around, resample_mask
 from fdglung.radiomics.settings import RadiomicsSettings, to_mapping
 from fdglung.radiomics.shells import ShellTask
-from fdglung.radiomics.soundness import BACKGROUND, cleaned, is_at_edge, share_outside
+from fdglung.radiomics.soundness import BACKGROUND, cleaned, is_at_edge
 from fdglung.radiomics.tasks import Features, Outcome, Task, reason
 
 _PEAK_MARGIN_MM = 10.0
@@ -92,9 +89,7 @@ class Job:
         self.cache = cache
         if settings.preprocessing == "pyradiomics":
             check_parameters(settings.pyradiomics[modality])
-        self.boxes = boxes_of(mask, self.labels)
-        self.shifts_mm: dict[int, Point] = {}
-        self.outlines: dict[int, sitk.Image] = {}
+        self.places = LesionPlaces(mask, boxes_of(mask, self.labels))
         self.keys: dict[int, str] = {}
         self.found_before: set[int] = set()
         self.told: dict[int, list[str]] = {}
@@ -113,7 +108,7 @@ class Job:
             step = self.settings.modalities[self.modality].spacing_mm
         old = np.array(self.mask.GetSpacing())
         new = old if step is None else np.where(np.array(step, float) > 0, step, old)
-        voxels = [volume_of(box) * float(np.prod(old / new)) for box in self.boxes.values()]
+        voxels = [volume_of(box) * float(np.prod(old / new)) for box in self.places.boxes.values()]
         return sum(images * (0.008 + 1e-7 * count) for count in voxels)
 
     def prepare(self, results: Mapping[int, Result]) -> int:
@@ -125,15 +120,17 @@ class Job:
         made_by = versions()
         image_key = caching.image_digest(self.image) if self.cache else ""
         own_settings = self._own_settings() if self.cache else None
+        # Shells leave the other lesions out.
+        shells = self.settings.preprocessing == "ibsi" and bool(self.settings.modalities[self.modality].shells_mm)
         for label in list(self.labels):
             result = results[label]
-            box = self.boxes.get(label)
+            box = self.places.boxes.get(label)
             if box is None:
                 result.add(self.modality, "The mask does not hold the lesion")
                 continue
             if is_at_edge(box, self.mask):
                 result.warnings.append("The lesion touches the edge of the image that it was drawn on.")
-            outside = self._share_outside(label, box)
+            outside = self.places.share_outside(label, self.image)
             if 0 < outside < 1:
                 result.warnings.append(f"{outside:.1%} of the lesion lie outside the {self.modality}.")
             result.warnings += notes
@@ -141,7 +138,14 @@ class Job:
                 inside = view[box] == label
                 start = tuple(part.start for part in box)
                 mask_key = caching.mask_digest(inside, start, self.mask)
-                parts = (image_key, mask_key, self.modality, own_settings, made_by, *self._also_decides(label))
+                parts = (
+                    image_key,
+                    mask_key,
+                    self.modality,
+                    own_settings,
+                    made_by,
+                    *self.places.decided_by(label, others=shells),
+                )
                 self.keys[label] = caching.key_of(*parts)
                 kept = self.cache.get(self.keys[label])
                 if kept is not None:
@@ -176,27 +180,17 @@ class Job:
                 self.cache.put(self.keys[label], Kept(named, tuple(self.told.get(label, ()))))
 
     def _place(self, results: Mapping[int, Result]) -> None:
-        """Find where the lesions lie on this image, if the settings say so; the others' shells leave them out there."""
+        """Find where the lesions lie on this image, if the settings say so, and tell what was found."""
         if self.settings.preprocessing == "pyradiomics":
             return
-        settings = self.settings.modalities[self.modality]
-        if settings.alignment is None and settings.outline is None:
-            return
-        whole = sitk.GetArrayViewFromImage(self.mask)
-        every = labels_in(whole if whole.dtype.kind in "iu" else whole.astype(np.int64))
-        self.boxes = boxes_of(self.mask, every)
-        if settings.alignment is not None:
-            for label, found in align(self.image, self.mask, settings.alignment, labels=every).items():
-                self.shifts_mm[label] = found.shift_mm
-                if label in results:
-                    results[label].shifts_mm[self.modality] = found.shift_mm
-                    results[label].warnings += [found.warning] if found.warning else []
-        if settings.outline is not None:
-            drawn = {label: self._drawn_mask(label) for label in self.boxes}
-            for label, one in outlines(self.image, drawn, settings.outline).items():
-                self.outlines[label] = one.mask
-                if label in results:
-                    results[label].outlined[self.modality] = one.outlined
+        self.places = lesion_places(self.image, self.mask, self.labels, self.settings.modalities[self.modality])
+        for label, result in results.items():
+            if label in self.places.shifts_mm:
+                result.shifts_mm[self.modality] = self.places.shifts_mm[label]
+            if label in self.places.warnings:
+                result.warnings.append(self.places.warnings[label])
+            if label in self.places.outlined:
+                result.outlined[self.modality] = self.places.outlined[label]
 
     def _replace_non_finite(self, results: Mapping[int, Result]) -> None:
         background = BACKGROUND[self.modality]
@@ -204,8 +198,8 @@ class Job:
         if not found.count:
             return
         hit = found.hit
-        if self.shifts_mm or self.outlines:
-            alone = {label: self._one_mask(label) for label in self.labels if label in self.boxes}
+        if not self.places.as_drawn:
+            alone = {label: self.places.mask_of(label) for label in self.labels if label in self.places.boxes}
             hit = frozenset(label for label, mask in alone.items() if 1 in cleaned(self.image, mask, background).hit)
         self.image = found.image
         one = found.count == 1
@@ -218,20 +212,6 @@ class Job:
                 results[label].add(self.modality, "A voxel in or at the lesion is no finite number")
             else:
                 results[label].warnings.append(text)
-
-    def _share_outside(self, label: int, box: Box) -> float:
-        if self.shifts_mm.get(label, UNMOVED) == UNMOVED:
-            return share_outside(self.image, self.mask, label, box)
-        alone = self._drawn_mask(label)
-        return share_outside(self.image, alone, 1, boxes_of(alone, [1])[1])
-
-    def _also_decides(self, label: int) -> list[object]:
-        """Return what decides a lesion's features beside its mask: its place, and for shells the other lesions."""
-        shells = self.settings.preprocessing == "ibsi" and self.settings.modalities[self.modality].shells_mm
-        if not shells:
-            moves: list[object] = [self.shifts_mm[label]] if label in self.shifts_mm else []
-            return [*moves, caching.image_digest(self.outlines[label])] if label in self.outlines else moves
-        return [caching.image_digest(self.mask), label, sorted(self.shifts_mm.items())]
 
     def _notes(self) -> list[str]:
         """Return what to know about the values of every lesion."""
@@ -262,7 +242,7 @@ class Job:
         from fdglung.suv_peak import suv_peak
 
         mask = on_grid_of(self.mask, self.image)
-        boxes = self.boxes if mask is self.mask else boxes_of(mask, self.labels)
+        boxes = self.places.boxes if mask is self.mask else boxes_of(mask, self.labels)
         suv, labels = sitk.GetArrayViewFromImage(self.image), sitk.GetArrayViewFromImage(mask)
         z, y, x = self.image.GetSpacing()[::-1]
         margin = [int(np.ceil(_PEAK_MARGIN_MM / step)) for step in (z, y, x)]
@@ -297,7 +277,7 @@ class Job:
         prepared = {}
         for label in self.labels:
             try:
-                prepared[label] = prepare(self.image, self._one_mask(label), settings, margin_mm=margin)
+                prepared[label] = prepare(self.image, self.places.mask_of(label), settings, margin_mm=margin)
             except (FdglungError, RuntimeError, ValueError) as error:
                 results[label].add(self.modality, reason(error))
         filtered = ibsi_mode.filtered_images(self.image, list(prepared.values()), settings)
@@ -306,7 +286,7 @@ class Job:
             for task in ibsi_mode.tasks(one, responses, settings, self.settings.families):
                 yield label, task
             if settings.shells_mm:
-                others = self._others(label, one.grid, settings.mask_threshold)
+                others = self.places.others(label, one.grid, settings.mask_threshold)
                 yield label, ShellTask(one, others, settings, self.settings.families)
 
     def _tell_missing(
@@ -316,25 +296,6 @@ class Job:
         if missing:
             self.told[label] = [f"The {self.modality} has too few voxels along an axis for {', '.join(missing)}."]
             results[label].warnings += self.told[label]
-
-    def _one_mask(self, label: int) -> sitk.Image:
-        """Return a lesion alone, where it lies on this image and with its outline there."""
-        return self.outlines[label] if label in self.outlines else self._drawn_mask(label)
-
-    def _drawn_mask(self, label: int) -> sitk.Image:
-        """Return a lesion alone as it was drawn, in its box and two voxels around it, where it lies on this image."""
-        return moved(lesion_alone(self.mask, label, self.boxes[label]), self.shifts_mm.get(label, UNMOVED))
-
-    def _others(self, label: int, grid: Grid, threshold: float) -> NDArray[np.bool_]:
-        """Return the voxels (z, y, x) of a grid that other lesions hold."""
-        if not (self.shifts_mm or self.outlines):
-            part = part_around(self.mask, grid, 2)
-            return resample_mask(sitk.And(part != 0, part != label), grid, threshold)
-        held = np.zeros(grid.size[::-1], bool)
-        for other in self.boxes:
-            if other != label:
-                held |= resample_mask(self._one_mask(other), grid, threshold)
-        return held
 
 
 __all__ = ["Job", "Result", "versions"]

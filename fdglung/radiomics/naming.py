@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fdglung import __version__
 from fdglung.radiomics.codes import code_of
-from fdglung.radiomics.tables import SUV_MEANINGS
+from fdglung.radiomics.columns import SUV_MEANINGS
 
 SUV_FEATURES = tuple(SUV_MEANINGS)
 """What PET has besides radiomics."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 
 from fdglung.errors import InputError, OutputExistsError, ParameterError
 from fdglung.files import write_files
-from fdglung.radiomics.codes import FEATURES, split
-from fdglung.radiomics.image_settings import SHELL
+from fdglung.radiomics.columns import COLUMN_KEYS, is_place, meaning, place_columns, place_value, places_of
+from fdglung.radiomics.grids import Point
 from fdglung.radiomics.settings import RadiomicsSettings, from_yaml, to_yaml
 
 Features = dict[str, float]
@@ -55,7 +54,7 @@ class LesionFeatures:
     status: str
     warnings: tuple[str, ...]
     features: Features = field(repr=False)
-    shifts_mm: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    shifts_mm: Mapping[str, Point] = field(default_factory=dict)
     outlined: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -84,14 +83,11 @@ class FeatureTable:
         return tuple(dict.fromkeys(name for lesion in self.lesions for name in lesion.features))
 
     @property
-    def aligned(self) -> tuple[str, ...]:
-        """Modalities that masks were aligned with."""
-        return tuple(dict.fromkeys(modality for lesion in self.lesions for modality in lesion.shifts_mm))
-
-    @property
-    def outlined(self) -> tuple[str, ...]:
-        """Modalities that lesions were outlined on."""
-        return tuple(dict.fromkeys(modality for lesion in self.lesions for modality in lesion.outlined))
+    def place_names(self) -> tuple[str, ...]:
+        """Names of the columns that tell where lesions lie; none where no modality was aligned or outlined on."""
+        aligned = dict.fromkeys(modality for lesion in self.lesions for modality in lesion.shifts_mm)
+        outlined = dict.fromkeys(modality for lesion in self.lesions for modality in lesion.outlined)
+        return tuple(place_columns(aligned, outlined))
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -102,24 +98,6 @@ class FeatureTable:
 
 KEYS = ("lesion", "tracking_uid", "status", "warnings")
 """Columns before the features."""
-
-_SHIFT = re.compile(r"aligned_(?P<modality>[A-Z]+)_(?P<axis>[xyz])_mm")
-"""Columns between `KEYS` and the features, where masks were aligned: no features, which no prefix of them may name."""
-
-_OUTLINED = re.compile(r"outlined_(?P<modality>[A-Z]+)")
-"""Columns after these, where lesions were outlined: no features either."""
-
-COLUMN_KEYS = ("column", "modality", "image", "feature", "ibsi_code", "unit", "description")
-"""Columns of the table of columns."""
-
-SUV_MEANINGS: Mapping[str, tuple[str, str]] = {
-    "suv_max": ("g/ml", "Highest SUVbw of the PET's own voxels in the lesion"),
-    "suv_mean": ("g/ml", "Mean SUVbw of the PET's own voxels in the lesion"),
-    "suv_peak": ("g/ml", "Highest mean SUVbw over a sphere of 1 cm3"),
-    "mtv_ml": ("ml", "Metabolic tumour volume"),
-    "tlg_g": ("g", "Total lesion glycolysis: suv_mean times mtv_ml"),
-}
-"""Measurements of lesions on the PET's own voxels, as the report has them: unit and description."""
 
 SETTINGS_SUFFIX = ".settings.yaml"
 COLUMNS_SUFFIX = ".columns.csv"
@@ -163,7 +141,7 @@ def write_table(table: FeatureTable, path: Path | str, *, overwrite: bool = Fals
     made_by = ", ".join(f"{name} {number}" for name, number in table.versions.items())
     contents = {
         settings: f"# Made by {made_by}\n{to_yaml(table.settings)}".encode(),
-        columns: columns_csv([*place_columns(table), *table.names]).encode(),
+        columns: columns_csv([*table.place_names, *table.names]).encode(),
         path: to_parquet(table) if path.suffix == ".parquet" else to_csv(table).encode(),
     }
     write_files(contents)
@@ -195,14 +173,14 @@ def check_table_path(path: Path | str, *, overwrite: bool = False) -> None:
 
 def to_csv(table: FeatureTable) -> str:
     """Return a table as comma-separated values: a row a lesion, all digits of each value, empty where there is none."""
-    names, places = table.names, place_columns(table)
+    names, places = table.names, table.place_names
     rows = (
         [
             str(lesion.label),
             lesion.tracking_uid or "",
             lesion.status,
             " ".join(lesion.warnings),
-            *(_cell(_place(lesion, name)) for name in places),
+            *(_cell(place_value(name, lesion.shifts_mm, lesion.outlined)) for name in places),
             *(_cell(lesion.features.get(name)) for name in names),
         ]
         for lesion in table.lesions
@@ -210,15 +188,9 @@ def to_csv(table: FeatureTable) -> str:
     return _csv([*KEYS, *places, *names], rows)
 
 
-def place_columns(table: FeatureTable) -> list[str]:
-    """Return the names of the columns that tell where lesions lie: how masks were moved, and what was outlined."""
-    shifts = [f"aligned_{modality}_{axis}_mm" for modality in table.aligned for axis in "xyz"]
-    return [*shifts, *(f"outlined_{modality}" for modality in table.outlined)]
-
-
 def columns_csv(names: Iterable[str]) -> str:
     """Return what columns mean: modality, image, IBSI's feature and code where it has them, unit and description."""
-    return _csv(COLUMN_KEYS, ([name, *_meaning(name)] for name in names))
+    return _csv(COLUMN_KEYS, ([name, *meaning(name)] for name in names))
 
 
 def to_parquet(table: FeatureTable) -> bytes:
@@ -232,8 +204,9 @@ def to_parquet(table: FeatureTable) -> bytes:
         "status": pyarrow.array([lesion.status for lesion in table.lesions], pyarrow.string()),
         "warnings": pyarrow.array([" ".join(lesion.warnings) for lesion in table.lesions], pyarrow.string()),
     }
-    for name in place_columns(table):
-        columns[name] = pyarrow.array([_place(lesion, name) for lesion in table.lesions], pyarrow.float64())
+    for name in table.place_names:
+        values = [place_value(name, lesion.shifts_mm, lesion.outlined) for lesion in table.lesions]
+        columns[name] = pyarrow.array(values, pyarrow.float64())
     for name in table.names:
         columns[name] = pyarrow.array([lesion.features.get(name) for lesion in table.lesions], pyarrow.float64())
     metadata = {"fdglung_settings": to_yaml(table.settings), "fdglung_versions": json.dumps(table.versions)}
@@ -280,38 +253,6 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return buffer.getvalue()
 
 
-def _place(lesion: LesionFeatures, column: str) -> float | None:
-    outlined = _OUTLINED.fullmatch(column)
-    if outlined:
-        return lesion.outlined.get(outlined["modality"])
-    _, modality, axis, _ = column.split("_")
-    shift = lesion.shifts_mm.get(modality)
-    return None if shift is None else shift["xyz".index(axis)]
-
-
-def _meaning(column: str) -> tuple[str, ...]:
-    aligned = _SHIFT.fullmatch(column)
-    if aligned:
-        told = f"How far the mask was moved along {aligned['axis']} of the patient (LPS) before features were taken"
-        return aligned["modality"], "", column, "", "mm", told
-    outlined = _OUTLINED.fullmatch(column)
-    if outlined:
-        told = "1: features are of the lesion's outline on this image; 0: of the mask, as no outline could be told"
-        return outlined["modality"], "", column, "", "", told
-    modality, _, rest = column.partition("_")
-    unit = "g/ml" if modality == "PET" else "HU"
-    if rest in SUV_MEANINGS:
-        return modality, "", rest, "", *SUV_MEANINGS[rest]
-    image, _, tag = rest.partition("_")
-    bare, _, code = tag.rpartition("_")
-    known = FEATURES.get(split(bare)[0])
-    if known is None or known.code != code:
-        return modality, image, tag, "", "", ""
-    measured = image == "original" or image.startswith(SHELL)
-    scaled = known.unit.replace("intensity", unit) if measured else known.unit
-    return modality, image, bare, code, scaled, known.description
-
-
 def _csv_rows(path: Path) -> list[dict[str, object]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return [dict(row) for row in csv.DictReader(stream)]
@@ -330,24 +271,13 @@ def _lesion(row: Mapping[str, object]) -> LesionFeatures:
     }
     warnings = str(row["warnings"] or "")
     uid = row["tracking_uid"]
-    aligned = dict.fromkeys(found["modality"] for name in numbers if (found := _SHIFT.fullmatch(name)))
+    shifts, outlined = places_of(numbers)
     return LesionFeatures(
         label=int(str(row["lesion"])),
         tracking_uid=str(uid) if uid else None,
         status=str(row["status"]),
         warnings=(warnings,) if warnings else (),
-        features={
-            name: value for name, value in numbers.items() if not (_SHIFT.fullmatch(name) or _OUTLINED.fullmatch(name))
-        },
-        shifts_mm={
-            modality: (
-                numbers[f"aligned_{modality}_x_mm"],
-                numbers[f"aligned_{modality}_y_mm"],
-                numbers[f"aligned_{modality}_z_mm"],
-            )
-            for modality in aligned
-        },
-        outlined={
-            found["modality"]: bool(value) for name, value in numbers.items() if (found := _OUTLINED.fullmatch(name))
-        },
+        features={name: value for name, value in numbers.items() if not is_place(name)},
+        shifts_mm=shifts,
+        outlined=outlined,
     )
