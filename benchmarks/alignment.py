@@ -14,10 +14,11 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ from fdglung.cli_progress import ProgressBar
 from fdglung.phantom.writer.truth import read_truth
 from fdglung.radiomics.alignment import align
 from fdglung.radiomics.settings import AlignmentSettings, from_yaml
+
+Item = TypeVar("Item")
 
 SOFT_HU, TISSUE_SHARE = -300.0, 0.3
 """A lesion lies at soft tissue where more than this share of the voxels beside it is denser than this."""
@@ -78,9 +81,7 @@ def main() -> int:
     settings = AlignmentSettings()
     if options.settings:
         settings = from_yaml(options.settings).modalities["CT"].alignment or settings
-    with (options.cohort / "cohort.csv").open(newline="", encoding="utf-8") as stream:
-        studies = [(row["study"], row["split"]) for row in csv.DictReader(stream)]
-    studies = [(name, split) for name, split in studies if not options.split or split in options.split]
+    studies = studies_of(options.cohort, options.split)
     found: list[Measured] = []
     seconds = 0.0
     with ProgressBar() as tell:
@@ -107,7 +108,7 @@ def measured(folder: Path, split: str, settings: AlignmentSettings, *, most: int
     drawn, true = (sitk.ReadImage(folder / f"{name}.nii.gz") for name in ("lesions", "ct_lesions"))
     centroids = [_centroids(image) for image in (drawn, true)]
     labels = [label for label in centroids[0] if label in centroids[1]]
-    labels = [labels[i] for i in np.unique(np.linspace(0, len(labels) - 1, most).astype(int))] if labels else []
+    labels = spread(labels, most)
     kinds = {lesion.label: lesion.kind for lesion in read_truth(folder).lesions}
     ct = sitk.ReadImage(folder / "ct.nii.gz")
     soft = sitk.GetArrayViewFromImage(ct) > SOFT_HU
@@ -138,14 +139,32 @@ def summaries(found: list[Measured]) -> Iterator[Summary]:
             split,
             kind,
             len(own),
-            _pair(errors.mean(axis=0)),
-            _pair(np.median(errors, axis=0)),
-            _pair(np.quantile(errors, 0.9, axis=0)),
-            _pair(100 * (errors > FAR_MM).mean(axis=0)),
+            pair(errors.mean(axis=0)),
+            pair(np.median(errors, axis=0)),
+            pair(np.quantile(errors, 0.9, axis=0)),
+            pair(100 * (errors > FAR_MM).mean(axis=0)),
             100 * float((after > before + 2).mean()),
             100 * float((after > before + 5).mean()),
             float(np.median(after[far])) if far.any() else float("nan"),
         )
+
+
+def studies_of(cohort: Path, splits: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Return name and split of a cohort's studies, of these splits or of all."""
+    with (cohort / "cohort.csv").open(newline="", encoding="utf-8") as stream:
+        studies = [(row["study"], row["split"]) for row in csv.DictReader(stream)]
+    return [(name, split) for name, split in studies if not splits or split in splits]
+
+
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return up to so many items, evenly over all."""
+    return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).astype(int))] if items else []
+
+
+def pair(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return what was before and after as numbers of Python."""
+    before, after = (float(value) for value in values)
+    return before, after
 
 
 def _centroids(image: sitk.Image) -> dict[int, npt.NDArray[np.float64]]:
@@ -161,11 +180,6 @@ def _grown(labels: sitk.Image) -> sitk.Image:
     grown = sitk.GetImageFromArray(np.where(array == 0, ndimage.grey_dilation(array, footprint=cross), array))
     grown.CopyInformation(labels)
     return grown
-
-
-def _pair(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    before, after = (float(value) for value in values)
-    return before, after
 
 
 if __name__ == "__main__":

@@ -11,21 +11,19 @@ lesions of the lungs that lie at soft tissue on the CT, as `benchmarks.alignment
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import process_time
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 from scipy import ndimage
 
-from benchmarks.alignment import SOFT_HU, TISSUE_SHARE
+from benchmarks.alignment import SOFT_HU, TISSUE_SHARE, pair, spread, studies_of
 from benchmarks.phantom_tables import vois
 from fdglung import RESEARCH_NOTICE
 from fdglung.cli_progress import ProgressBar
@@ -37,8 +35,6 @@ from fdglung.radiomics.label_images import boxes_of, labels_in
 from fdglung.radiomics.outline import outlines
 from fdglung.radiomics.resampling import resample_mask
 from fdglung.radiomics.settings import AlignmentSettings, OutlineSettings, from_yaml
-
-Item = TypeVar("Item")
 
 GLASS_HU, PART_SOLID_HU = -450.0, -150.0
 """A lesion of the lungs whose mean is below the first is ground glass, below the second part-solid."""
@@ -89,9 +85,8 @@ def main() -> int:
     if options.settings:
         ct = from_yaml(options.settings).modalities["CT"]
         alignment, outline = ct.alignment, ct.outline or outline
-    with (options.cohort / "cohort.csv").open(newline="", encoding="utf-8") as stream:
-        studies = [row["study"] for row in csv.DictReader(stream) if not options.split or row["split"] in options.split]
-    studies = _spread(studies, options.studies or len(studies))
+    studies = [name for name, _ in studies_of(options.cohort, options.split)]
+    studies = spread(studies, options.studies or len(studies))
     found: list[Measured] = []
     seconds = 0.0
     with ProgressBar() as tell:
@@ -138,7 +133,7 @@ def measured(
     there = boxes_of(true, every)
     truth = {lesion.label: lesion for lesion in read_truth(folder).lesions}
     rows = []
-    for label in _spread([label for label in every if label in there], most):
+    for label in spread([label for label in every if label in there], most):
         box = there[label]
         grid = _about(ct, box)
         inside = resample_mask(lesion_alone(true, label, box), grid)
@@ -159,10 +154,10 @@ def summaries(found: list[Measured]) -> Iterator[Summary]:
         yield Summary(
             kind,
             len(own),
-            _pair(dice.mean(axis=0)),
-            _pair(np.median(dice, axis=0)),
-            _pair(np.quantile(dice, 0.1, axis=0)),
-            _pair(np.median(ratio, axis=0)),
+            pair(dice.mean(axis=0)),
+            pair(np.median(dice, axis=0)),
+            pair(np.quantile(dice, 0.1, axis=0)),
+            pair(np.median(ratio, axis=0)),
             100 * float((after < before - 0.1).mean()),
             100 * float((after > before + 0.1).mean()),
             100 * float(np.mean([one.outlined for one in own])),
@@ -199,15 +194,6 @@ def _kinds(
 
 def _dice(one: npt.NDArray[np.bool_], other: npt.NDArray[np.bool_]) -> float:
     return float(2 * np.count_nonzero(one & other) / max(1, np.count_nonzero(one) + np.count_nonzero(other)))
-
-
-def _spread(items: list[Item], most: int) -> list[Item]:
-    return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).astype(int))] if items else []
-
-
-def _pair(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    before, after = (float(value) for value in values)
-    return before, after
 
 
 if __name__ == "__main__":

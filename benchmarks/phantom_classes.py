@@ -54,7 +54,7 @@ def main() -> int:
     found.add_argument("out", type=Path)
     found.add_argument("tests", type=Path)
     found.add_argument("cohort", type=Path)
-    found.add_argument("--studies", type=int, default=20)
+    found.add_argument("--studies", type=int, default=40)
     found.set_defaults(run=_found)
     checks = commands.add_parser("checks")
     checks.add_argument("out", type=Path)
