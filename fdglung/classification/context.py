@@ -48,34 +48,33 @@ def with_context(lesions: Lesions, settings: ContextSettings | None) -> Lesions:
         Some lesions name no study though others do, or ``tracking_uid`` alone names lesions of unknown studies.
 
     """
-    if settings is None or any(name.startswith(CONTEXT) for name in lesions.names):
+    if settings is None:
         return lesions
-    studies = _studies(lesions)
-    _, owner, counts = np.unique(studies, return_inverse=True, return_counts=True)
-    names, columns = list(lesions.names), [lesions.values]
-    if settings.number:
-        names.append(CONTEXT_LESIONS)
-        columns.append(np.log(counts[owner])[:, None])
     own = np.flatnonzero(is_own(lesions.names))
+    names = [CONTEXT_LESIONS] if settings.number else []
+    names += [f"{CONTEXT}{statistic}_{lesions.names[column]}" for statistic in settings.statistics for column in own]
+    if set(names) <= set(lesions.names):
+        return lesions
+    _, owner, counts = np.unique(_studies(lesions), return_inverse=True, return_counts=True)
+    columns = [np.log(counts[owner])[:, None]] if settings.number else []
     values = lesions.values[:, own]
     for statistic in settings.statistics:
-        names += [f"{CONTEXT}{statistic}_{lesions.names[column]}" for column in own]
         found = np.empty_like(values)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
             for study in range(len(counts)):
                 found[owner == study] = _STATISTICS[statistic](values[owner == study], axis=0)
         columns.append(found)
-    return replace(lesions, names=tuple(names), values=np.column_stack(columns))
+    return replace(lesions, names=(*lesions.names, *names), values=np.column_stack([lesions.values, *columns]))
 
 
 def context_caution(lesions: Lesions, settings: ContextSettings | None) -> tuple[Caution, ...]:
     """Return what to know of classes that rest on a study's other lesions too."""
-    if settings is None or len(lesions) < 2:
+    if settings is None:
         return ()
     text = (
-        "The class of a lesion rests on the other lesions of its study too, on their number and what they look like: "
-        "a finding that is no lesion, or a lesion that was missed, may change the classes of all."
+        "The class of a lesion rests on all lesions of its study, on their number and what they look like: a finding "
+        "that is no lesion, or a lesion that was missed, may change the classes of all."
     )
     return (Caution(CautionKind.CONTEXT, text),)
 

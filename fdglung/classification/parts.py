@@ -21,7 +21,6 @@ DECISION = "DECISION_"
 
 RADIOMICS_PART, CLINICAL_PART = "radiomics", "clinical"
 
-
 CONTEXT = "STUDY_"
 """How the names of columns about all lesions of a study begin."""
 

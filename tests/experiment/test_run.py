@@ -247,7 +247,7 @@ def test_a_classifier_of_whole_studies_counts_findings_that_are_no_lesion_too(tm
     assert numbers == pytest.approx(np.full((BALLS - 1) * 16, np.log(BALLS)))
     told = (tmp_path / "out/classifiers/radiomics/cautions.txt").read_text(encoding="utf-8")
     assert "one value only and are left out: STUDY_log_lesions" in told
-    assert "other lesions of its study" in told
+    assert "rests on all lesions of its study" in told
     flow = {(row["set"], row["what"]): int(row["count"]) for row in read_table(tables / "flow.csv")}
     assert flow["external", "touches no lesion of the reference"] == 4
     assert flow["external", "classified"] == (BALLS - 1) * 4
