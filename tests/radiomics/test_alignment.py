@@ -215,7 +215,10 @@ def test_a_lesion_of_less_than_a_voxel_is_aligned():
     assert only(align(ct, mask, DEFAULT, labels=[1])) == pytest.approx([0, 0, 6], abs=1.5)
     # A plate of half a millimetre, of which no cube of 3 mm is half full.
     thin = {"spacing": (1, 1, 0.5), "size": (60, 60, 120)}
-    square = lambda p, z, half: (np.abs(p[:, 2] - z) < half) & (np.abs(p[:, :2]) < 6).all(axis=1)  # noqa: E731
+
+    def square(points, z, half):
+        return (np.abs(points[:, 2] - z) < half) & (np.abs(points[:, :2]) < 6).all(axis=1)
+
     plate = mask_of(lambda p: square(p, 1.25, 0.1), **thin)
     thick = image_of(hu(lambda p: square(p, 10.25, 2)), **thin)
     assert only(align(thick, plate, DEFAULT, labels=[1])) == pytest.approx([0, 0, 9], abs=1.5)
