@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.spatial.transform import Rotation
 
 from fdglung.classification.model_file import load_model
 from fdglung.classification.shipped import FILE
@@ -15,32 +14,17 @@ from fdglung.classification.tables import lesions_of_table
 from fdglung.errors import ParameterError
 from fdglung.radiomics import RadiomicsSettings, extract, from_yaml, read_table, to_yaml, write_table
 from fdglung.radiomics.alignment import align
-from fdglung.radiomics.settings import AlignmentSettings, FilterSettings, ImageSettings, from_mapping
+from fdglung.radiomics.settings import AlignmentSettings, from_mapping
 from tests.cases import ROOT
+from tests.radiomics.points import BARE, FLIPPED, OBLIQUE, STRAIGHT, of_size, settings_of
 
 LUNG, TISSUE = -850.0, 50.0
-STRAIGHT = np.eye(3)
-OBLIQUE = Rotation.from_euler("xyz", [20, -10, 35], degrees=True).as_matrix()
-FLIPPED = np.diag([-1.0, -1.0, 1.0])
 LYING = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Slices along the patient's y axis."""
 DEFAULT = AlignmentSettings()
-BARE = ImageSettings(bin_width=25, filters=FilterSettings())
 ALIGNED = replace(BARE, alignment=DEFAULT)
 
-
-def image_of(value_at, *, spacing=(3, 3, 3), size=(40, 40, 40), direction=STRAIGHT, dtype=np.float32):
-    """Return an image whose middle is the point 0, each voxel having the value at its centre (n, 3; LPS in mm)."""
-    spacing, size = np.array(spacing, float), np.array(size)
-    x, y, z = size
-    indices = np.indices((z, y, x)).reshape(3, -1).T[:, ::-1]
-    origin = -direction @ ((size - 1) / 2 * spacing)
-    values = value_at(indices * spacing @ direction.T + origin)
-    image = sitk.GetImageFromArray(np.asarray(values).reshape(z, y, x).astype(dtype))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(origin.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    return image
+image_of, mask_of = of_size((40, 40, 40))
 
 
 def balls(*centres, radius=9.0):
@@ -57,14 +41,6 @@ def balls(*centres, radius=9.0):
 
 def hu(labels):
     return lambda points: np.where(labels(points) > 0, TISSUE, LUNG)
-
-
-def mask_of(labels, **grid):
-    return image_of(labels, dtype=np.uint8, **grid)
-
-
-def settings_of(ct=ALIGNED, families=("stat", "morph")):
-    return RadiomicsSettings(modalities={"CT": ct}, families=families)
 
 
 def only(found, label=1):
@@ -257,7 +233,7 @@ def test_a_shift_between_voxels_moves_the_grid_of_the_mask_and_nothing_is_interp
     labels = balls((2, 1, 7))
     ct = image_of(lambda points: hu(labels)(points) + random.normal(0, 40, len(points)))
     mask = mask_of(balls((0, 0, 0)))
-    found = extract({"CT": ct}, mask, settings_of(), workers=1).lesions[0]
+    found = extract({"CT": ct}, mask, settings_of(ALIGNED), workers=1).lesions[0]
     shift = np.array(found.shifts_mm["CT"])
     assert np.abs(shift / 3 - np.rint(shift / 3)).max() > 0.01
     mask.SetOrigin((np.array(mask.GetOrigin()) + shift).tolist())
@@ -268,7 +244,7 @@ def test_a_shift_between_voxels_moves_the_grid_of_the_mask_and_nothing_is_interp
 def test_masks_that_meet_on_the_ct_keep_all_their_voxels():
     """Two lesions that were drawn apart, one CT lesion between them: both masks move onto it."""
     ct = image_of(hu(balls((0, 0, 0))))
-    table = extract({"CT": ct}, mask_of(balls((0, 0, -12), (0, 0, 12))), settings_of(), workers=1)
+    table = extract({"CT": ct}, mask_of(balls((0, 0, -12), (0, 0, 12))), settings_of(ALIGNED), workers=1)
     assert [one.shifts_mm["CT"] for one in table.lesions] == [pytest.approx((0, 0, 12)), pytest.approx((0, 0, -12))]
     for one, other in zip(table.lesions, (2, 1), strict=True):
         assert f"came to lie on that of lesion {other}: check both" in " ".join(one.warnings)
@@ -290,7 +266,7 @@ def test_the_pet_keeps_the_mask_where_it_was_drawn():
 
 def test_the_table_tells_the_shift_in_columns_that_are_no_features(tmp_path):
     ct = image_of(hu(balls((0, 3, 12))))
-    table = extract({"CT": ct}, mask_of(balls((0, 0, 0))), settings_of(), workers=1)
+    table = extract({"CT": ct}, mask_of(balls((0, 0, 0))), settings_of(ALIGNED), workers=1)
     assert "moved by 12.4 mm" in table.lesions[0].warnings[0]
     columns = [f"aligned_CT_{axis}_mm" for axis in "xyz"]
     for ending in ("csv", "parquet"):
@@ -368,7 +344,7 @@ def test_a_voxel_that_is_no_number_counts_where_the_lesion_lies_on_the_ct():
     for place in (drawn, there):
         broken = sitk.Image(ct)
         broken[place] = math.nan
-        lesion = extract({"CT": broken}, mask_of(balls((0, 0, 0))), settings_of(), workers=1).lesions[0]
+        lesion = extract({"CT": broken}, mask_of(balls((0, 0, 0))), settings_of(ALIGNED), workers=1).lesions[0]
         assert lesion.shifts_mm["CT"] == pytest.approx((0, 0, 12), abs=1.5)
         status[place] = lesion.status
     assert status[drawn] == "ok"
@@ -444,7 +420,7 @@ def test_a_mask_of_two_voxels_keeps_them_where_its_lesion_lies_between_the_steps
     mask[20, 20, 20] = mask[21, 20, 20] = 1
     middle = np.mean([mask.TransformIndexToPhysicalPoint((x, 20, 20)) for x in (20, 21)], axis=0)
     ct = image_of(hu(balls(np.add(middle, (0.0, 1.4, 7.4)), radius=4)))
-    (found,) = extract({"CT": ct}, mask, settings_of(), workers=1).lesions
+    (found,) = extract({"CT": ct}, mask, settings_of(ALIGNED), workers=1).lesions
     assert found.status == "ok"
     assert found.shifts_mm["CT"] != (0, 0, 0)
     assert all(step % 3 == 0 for step in found.shifts_mm["CT"])

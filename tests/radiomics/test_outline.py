@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.spatial.transform import Rotation
 
 from fdglung.classification.tables import lesions_of_table
 from fdglung.errors import ParameterError
@@ -16,33 +15,18 @@ from fdglung.radiomics.label_images import on_grid_of
 from fdglung.radiomics.outline import outlines
 from fdglung.radiomics.perturbation import Perturbation
 from fdglung.radiomics.repetition import repeat
-from fdglung.radiomics.settings import AlignmentSettings, FilterSettings, ImageSettings, OutlineSettings, from_mapping
+from fdglung.radiomics.settings import AlignmentSettings, OutlineSettings, from_mapping
 from tests.cases import ROOT
+from tests.radiomics.points import BARE, FLIPPED, OBLIQUE, of_size, settings_of
 
 LUNG, TISSUE, GLASS = -850.0, 40.0, -620.0
-STRAIGHT = np.eye(3)
-OBLIQUE = Rotation.from_euler("xyz", [20, -10, 35], degrees=True).as_matrix()
-FLIPPED = np.diag([-1.0, -1.0, 1.0])
 DEFAULT = OutlineSettings()
 OPEN = replace(DEFAULT, closing_mm=0)
 """Without closing, a ball's own voxels are the outline, to the last."""
-BARE = ImageSettings(bin_width=25, filters=FilterSettings())
 OUTLINED = replace(BARE, outline=DEFAULT)
 FINE = {"spacing": (1, 1, 2), "size": (70, 70, 35)}
 
-
-def image_of(value_at, *, spacing=(3, 3, 3), size=(30, 30, 30), direction=STRAIGHT, dtype=np.float32):
-    """Return an image whose middle is the point 0, each voxel having the value at its centre (n, 3; LPS in mm)."""
-    spacing, size = np.array(spacing, float), np.array(size)
-    x, y, z = size
-    indices = np.indices((z, y, x)).reshape(3, -1).T[:, ::-1]
-    origin = -direction @ ((size - 1) / 2 * spacing)
-    values = value_at(indices * spacing @ direction.T + origin)
-    image = sitk.GetImageFromArray(np.asarray(values).reshape(z, y, x).astype(dtype))
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(origin.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    return image
+image_of, mask_of = of_size((30, 30, 30))
 
 
 def ball(centre=(0, 0, 0), radius=9.0, axes=(1, 1, 1)):
@@ -64,10 +48,6 @@ def hu(part, value=TISSUE, about=LUNG):
     return lambda points: np.where(part(points), value, about)
 
 
-def mask_of(part, **grid):
-    return image_of(part, dtype=np.uint8, **grid)
-
-
 def labels_of(*parts, **grid):
     """Return a label image, 1, 2 … in the order of its parts."""
 
@@ -77,7 +57,7 @@ def labels_of(*parts, **grid):
             found[part(points)] = label
         return found
 
-    return image_of(at, dtype=np.uint8, **grid)
+    return mask_of(at, **grid)
 
 
 def voxels(mask, ct):
@@ -93,10 +73,6 @@ def outline(ct, seed, settings=DEFAULT):
 
 def dice(one, other):
     return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
-
-
-def settings_of(ct=OUTLINED, families=("stat", "morph")):
-    return RadiomicsSettings(modalities={"CT": ct}, families=families)
 
 
 SEEDS = {
@@ -390,7 +366,7 @@ def test_the_table_tells_what_was_outlined_in_a_column_that_is_no_feature(tmp_pa
 def test_a_mask_partly_outside_the_ct_still_says_so():
     ct = image_of(hu(ball((0, 0, 42))), size=(30, 30, 30))
     lesions = mask_of(ball((0, 0, 42), radius=11), size=(30, 30, 60))
-    lesion = extract({"CT": ct}, lesions, settings_of(), workers=1).lesions[0]
+    lesion = extract({"CT": ct}, lesions, settings_of(OUTLINED), workers=1).lesions[0]
     assert lesion.outlined == {"CT": True}
     assert any("lie outside the CT" in warning for warning in lesion.warnings)
 
@@ -418,7 +394,7 @@ def test_kept_results_are_not_taken_where_another_lesion_changes_the_outline(tmp
     ct = image_of(hu(either(ball((-9, 0, 0)), ball((9, 0, 0)))))
     pair = labels_of(ball((-9, 0, 0), radius=7.5), ball((9, 0, 0), radius=7.5))
     volumes = [
-        extract({"CT": ct}, lesions, settings_of(), labels=[1], workers=1, cache=tmp_path)
+        extract({"CT": ct}, lesions, settings_of(OUTLINED), labels=[1], workers=1, cache=tmp_path)
         .lesions[0]
         .features["CT_original_morph_vol_approx_YEKZ"]
         for lesions in (pair, sitk.Cast(pair == 1, sitk.sitkUInt8))
@@ -428,8 +404,8 @@ def test_kept_results_are_not_taken_where_another_lesion_changes_the_outline(tmp
 
 def test_perturbed_images_hold_all_that_outlining_looks_at():
     ct, mask = image_of(hu(ball())), mask_of(ball(radius=12))
-    (same,) = repeat({"CT": ct}, mask, [Perturbation()], settings_of(), workers=1)
-    plain = extract({"CT": ct}, mask, settings_of(), workers=1)
+    (same,) = repeat({"CT": ct}, mask, [Perturbation()], settings_of(OUTLINED), workers=1)
+    plain = extract({"CT": ct}, mask, settings_of(OUTLINED), workers=1)
     np.testing.assert_allclose(same.values, plain.values, rtol=1e-9)
 
 
