@@ -59,6 +59,10 @@ def test_the_package_carries_it():
     assert any(fnmatch(inside, pattern) for pattern in patterns)
 
 
+def test_its_settings_are_those_of_the_file_that_it_is_made_from(model):
+    assert from_yaml(ROOT / "benchmarks" / "phantom_radiomics.yaml").digest == model.settings
+
+
 def test_it_classifies_lesions_by_features_of_its_own_settings(model):
     ball = SphereLesion(name="ball", centre_mm=(-72.0, 4.0, 52.0), radius_mm=14.0, suv=8.0)
     thorax = simple_thorax(ct_matrix=128, lesions=[ball])

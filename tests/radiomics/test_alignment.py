@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from fdglung.classification.model_file import load_model
-from fdglung.classification.shipped import FILE
 from fdglung.classification.tables import lesions_of_table
-from fdglung.errors import ParameterError
-from fdglung.radiomics import RadiomicsSettings, extract, from_yaml, read_table, to_yaml, write_table
+from fdglung.radiomics import RadiomicsSettings, extract, read_table, write_table
 from fdglung.radiomics.alignment import align
-from fdglung.radiomics.settings import AlignmentSettings, from_mapping
-from tests.cases import ROOT
+from fdglung.radiomics.settings import AlignmentSettings
 from tests.radiomics.points import BARE, FLIPPED, OBLIQUE, STRAIGHT, of_size, settings_of
 
 LUNG, TISSUE = -850.0, 50.0
@@ -349,69 +345,6 @@ def test_a_voxel_that_is_no_number_counts_where_the_lesion_lies_on_the_ct():
         status[place] = lesion.status
     assert status[drawn] == "ok"
     assert status[there] == "CT: A voxel in or at the lesion is no finite number"
-
-
-def test_settings_with_alignment_are_read_as_they_were_written_and_have_their_own_digest():
-    settings = settings_of(replace(ALIGNED, alignment=AlignmentSettings(search_mm=15, window_hu=(-800, 0))))
-    assert from_yaml(to_yaml(settings)) == settings
-    digests = [settings_of(one).digest for one in (BARE, ALIGNED)]
-    assert len({*digests, settings.digest}) == 3
-    assert from_mapping({"modalities": {"CT": {"alignment": {}}}}).modalities["CT"].alignment == DEFAULT
-    assert from_mapping({"modalities": {"CT": {"alignment": None}}}).modalities["CT"].alignment is None
-
-
-def test_settings_without_alignment_are_the_same_as_before_it_was_known():
-    shipped = from_yaml(ROOT / "benchmarks" / "phantom_radiomics.yaml")
-    assert shipped.digest == load_model(FILE).settings
-    # Of the defaults by the version before.
-    assert RadiomicsSettings().digest.startswith("a4d59ea7237f457d")
-
-
-@pytest.mark.parametrize(
-    ("given", "key"),
-    [
-        ({"search_mm": 2}, "search_mm"),
-        ({"search_mm": 61}, "search_mm"),
-        ({"search_mm": "far"}, "search_mm"),
-        ({"hu_per_mm": -1}, "hu_per_mm"),
-        ({"least_gain_hu": float("nan")}, "least_gain_hu"),
-        ({"transverse_factor": 0.5}, "transverse_factor"),
-        ({"shell_mm": 0}, "shell_mm"),
-        ({"step_mm": 0.5}, "step_mm"),
-        ({"window_hu": [50, -900]}, "window_hu"),
-        ({"window_hu": [50]}, "window_hu"),
-        ({"window_hu": None}, "window_hu"),
-        ({"window_hu": 50}, "window_hu"),
-        ({"reach": 5}, "reach"),
-    ],
-)
-def test_an_alignment_that_cannot_be_is_refused_by_its_key(given, key):
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"CT": {"alignment": given}}})
-    assert error.value.attribute == f"modalities.CT.alignment.{key}"
-
-
-def test_an_alignment_without_keys_is_refused():
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"CT": {"alignment": True}}})
-    assert error.value.attribute == "modalities.CT.alignment"
-    with pytest.raises(ParameterError) as error:
-        replace(BARE, alignment={"search_mm": 15})
-    assert error.value.attribute == "alignment"
-
-
-def test_the_pet_and_pyradiomics_way_take_no_alignment():
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"PET": {"alignment": {"search_mm": 15}}}})
-    assert error.value.attribute == "modalities.PET.alignment"
-    parameters = {"imageType": {"Original": {}}, "setting": {"binWidth": 25}}
-    document = {"preprocessing": "pyradiomics", "pyradiomics": {"CT": parameters}}
-    assert from_mapping(document).pyradiomics
-    with pytest.raises(ParameterError) as error:
-        from_mapping({**document, "modalities": {"CT": {"alignment": {}}}})
-    assert error.value.attribute == "modalities.CT.alignment"
-    with pytest.raises(ParameterError, match="alignment"):
-        from_mapping({**document, "pyradiomics": {"CT": {**parameters, "alignment": {}}}})
 
 
 def test_a_mask_of_two_voxels_keeps_them_where_its_lesion_lies_between_the_steps():

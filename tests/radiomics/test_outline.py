@@ -9,14 +9,12 @@ import pytest
 import SimpleITK as sitk
 
 from fdglung.classification.tables import lesions_of_table
-from fdglung.errors import ParameterError
-from fdglung.radiomics import RadiomicsSettings, extract, from_yaml, read_table, to_yaml, write_table
+from fdglung.radiomics import RadiomicsSettings, extract, read_table, write_table
 from fdglung.radiomics.label_images import on_grid_of
 from fdglung.radiomics.outline import outlines
 from fdglung.radiomics.perturbation import Perturbation
 from fdglung.radiomics.repetition import repeat
-from fdglung.radiomics.settings import AlignmentSettings, OutlineSettings, from_mapping
-from tests.cases import ROOT
+from fdglung.radiomics.settings import AlignmentSettings, OutlineSettings
 from tests.radiomics.points import BARE, FLIPPED, OBLIQUE, of_size, settings_of
 
 LUNG, TISSUE, GLASS = -850.0, 40.0, -620.0
@@ -407,66 +405,3 @@ def test_perturbed_images_hold_all_that_outlining_looks_at():
     (same,) = repeat({"CT": ct}, mask, [Perturbation()], settings_of(OUTLINED), workers=1)
     plain = extract({"CT": ct}, mask, settings_of(OUTLINED), workers=1)
     np.testing.assert_allclose(same.values, plain.values, rtol=1e-9)
-
-
-def test_settings_with_an_outline_are_read_as_they_were_written_and_have_their_own_digest():
-    settings = settings_of(replace(BARE, outline=OutlineSettings(reach_mm=4, shell_mm=(2, 8), window_hu=(-900, 0))))
-    assert from_yaml(to_yaml(settings)) == settings
-    assert len({settings.digest, *(settings_of(one).digest for one in (BARE, OUTLINED))}) == 3
-    assert from_mapping({"modalities": {"CT": {"outline": {}}}}).modalities["CT"].outline == DEFAULT
-    assert from_mapping({"modalities": {"CT": {"outline": None}}}).modalities["CT"].outline is None
-
-
-def test_settings_without_an_outline_are_the_same_as_before_it_was_known():
-    """Digests by the version before; `test_alignment` compares the first with the shipped model's."""
-    shipped = from_yaml(ROOT / "benchmarks" / "phantom_radiomics.yaml")
-    assert shipped.digest.startswith("d411578ed0b3ea2c")
-    assert RadiomicsSettings().digest.startswith("a4d59ea7237f457d")
-
-
-@pytest.mark.parametrize(
-    ("given", "key"),
-    [
-        ({"reach_mm": 0}, "reach_mm"),
-        ({"reach_mm": 31}, "reach_mm"),
-        ({"reach_mm": "far"}, "reach_mm"),
-        ({"least_contrast_hu": 0}, "least_contrast_hu"),
-        ({"least_contrast_hu": float("nan")}, "least_contrast_hu"),
-        ({"shell_mm": [9, 3]}, "shell_mm"),
-        ({"shell_mm": [3]}, "shell_mm"),
-        ({"shell_mm": None}, "shell_mm"),
-        ({"shell_mm": [3, 51]}, "shell_mm"),
-        ({"window_hu": [80, -1000]}, "window_hu"),
-        ({"window_hu": 80}, "window_hu"),
-        ({"beta": 0}, "beta"),
-        ({"closing_mm": -1}, "closing_mm"),
-        ({"closing_mm": None}, "closing_mm"),
-        ({"threshold": 5}, "threshold"),
-    ],
-)
-def test_an_outline_that_cannot_be_is_refused_by_its_key(given, key):
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"CT": {"outline": given}}})
-    assert error.value.attribute == f"modalities.CT.outline.{key}"
-
-
-def test_an_outline_without_keys_is_refused():
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"CT": {"outline": True}}})
-    assert error.value.attribute == "modalities.CT.outline"
-    with pytest.raises(ParameterError) as error:
-        replace(BARE, outline={"reach_mm": 5})
-    assert error.value.attribute == "outline"
-
-
-def test_the_pet_and_pyradiomics_way_take_no_outline():
-    with pytest.raises(ParameterError) as error:
-        from_mapping({"modalities": {"PET": {"outline": {}}}})
-    assert error.value.attribute == "modalities.PET.outline"
-    parameters = {"imageType": {"Original": {}}, "setting": {"binWidth": 25}}
-    document = {"preprocessing": "pyradiomics", "pyradiomics": {"CT": parameters}}
-    with pytest.raises(ParameterError) as error:
-        from_mapping({**document, "modalities": {"CT": {"outline": {}}}})
-    assert error.value.attribute == "modalities.CT.outline"
-    with pytest.raises(ParameterError, match="outline"):
-        from_mapping({**document, "pyradiomics": {"CT": {**parameters, "outline": {}}}})
