@@ -41,7 +41,7 @@ FORMAT_VERSION = 1
 SCALINGS = ("standard", "robust")
 CALIBRATIONS = ("sigmoid", "isotonic", "temperature", "none")
 
-FEATURE_PREFIXES = ("PET_", "CT_", "FUSED_", "RATIO_", "DIFFERENCE_")
+FEATURE_PREFIXES = ("PET_", "CT_", "FUSED_", "RATIO_", "DIFFERENCE_", "PLACEMENT_")
 """How the names of features begin, as `fdglung radiomics` and its fusion name them."""
 
 

@@ -21,6 +21,9 @@ DECISION = "DECISION_"
 
 RADIOMICS_PART, CLINICAL_PART = "radiomics", "clinical"
 
+PLACEMENT = "PLACEMENT_"
+"""How the names of features begin that tell where a lesion lies in the chest."""
+
 CONTEXT = "STUDY_"
 """How the names of columns about all lesions of a study begin."""
 
@@ -69,7 +72,12 @@ def part_of(name: str) -> str:
 
 def is_radiomics(names: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which columns are radiomics, of a lesion or of its study, the only ones that centres have effects on."""
-    return np.array([part_of(name) == RADIOMICS_PART and name != CONTEXT_LESIONS for name in names], dtype=bool)
+
+    def is_one(name: str) -> bool:
+        counted = name == CONTEXT_LESIONS or measured(name).startswith(PLACEMENT)
+        return part_of(name) == RADIOMICS_PART and not counted
+
+    return np.array([is_one(name) for name in names], dtype=bool)
 
 
 def measured(name: str) -> str:

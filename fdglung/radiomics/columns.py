@@ -21,6 +21,19 @@ SUV_MEANINGS: Mapping[str, tuple[str, str]] = {
 }
 """Measurements of lesions on the PET's own voxels, as the report has them: unit and description."""
 
+PLACEMENT_MEANINGS: Mapping[str, tuple[str, str]] = {
+    "right": ("", "1: in or nearest to the right lung"),
+    "left": ("", "1: in or nearest to the left lung"),
+    "mediastinum": ("", "1: more than 15 mm away from both lungs"),
+    "upper_lobe": ("", "1: most of the lesion is nearest to an upper lobe"),
+    "middle_lobe": ("", "1: most of the lesion is nearest to the middle lobe"),
+    "lower_lobe": ("", "1: most of the lesion is nearest to a lower lobe"),
+    "lung_distance_mm": ("mm", "Distance to the visceral pleura: below 0 inside the lung, 0 across its border"),
+    "hilum_distance_mm": ("mm", "Distance to the middle of the hilum of its side"),
+    "mediastinum_distance_mm": ("mm", "Distance to the mediastinum"),
+}
+"""Where lesions lie in the chest, as `fdglung.lungs.placement` has it: unit and description."""
+
 _SHIFT = re.compile(r"aligned_(?P<modality>[A-Z]+)_(?P<axis>[xyz])_mm")
 _OUTLINED = re.compile(r"outlined_(?P<modality>[A-Z]+)")
 
@@ -39,6 +52,8 @@ def meaning(column: str) -> tuple[str, ...]:
     unit = "g/ml" if modality == "PET" else "HU"
     if rest in SUV_MEANINGS:
         return modality, "", rest, "", *SUV_MEANINGS[rest]
+    if modality == "PLACEMENT" and rest in PLACEMENT_MEANINGS:
+        return modality, "", rest, "", *PLACEMENT_MEANINGS[rest]
     image, _, tag = rest.partition("_")
     bare, _, code = tag.rpartition("_")
     known = FEATURES.get(split(bare)[0])

@@ -13,11 +13,13 @@ from fdglung.errors import InputError, NoCtError, NoPetError, ParameterError
 from fdglung.radiomics.cache import Cache
 from fdglung.radiomics.label_images import labels_in
 from fdglung.radiomics.naming import SUV_FEATURES, versions
+from fdglung.radiomics.placement import PLACEMENT, placed
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Outcome, Workers
 
 if TYPE_CHECKING:
+    from fdglung.lungs import LungRegion
     from fdglung.radiomics.jobs import Job, Result
     from fdglung.study import Study
 
@@ -36,6 +38,7 @@ def extract(
     tracking_uids: Mapping[int, str] | None = None,
     workers: int | Workers | None = None,
     cache: Path | str | None = None,
+    lungs: LungRegion | None = None,
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Compute the features of lesions.
@@ -60,6 +63,9 @@ def extract(
         Number of processes, or `Workers` that stay between calls. None: all cores where the work is worth it.
     cache
         Folder where results are kept and found again; None for none.
+    lungs
+        Where the settings ask for `placement`: what `fdglung.radiomics.placement.lungs_of` found on the CT before; None
+        finds them anew.
     progress
         Called with a text and the fraction done.
 
@@ -67,7 +73,8 @@ def extract(
     -------
     FeatureTable
         Names start with the modality: ``PET_original_stat_mean_Q4LE`` (image, IBSI's tag, IBSI's code), or with
-        PyRadiomics' workflow ``CT_wavelet-LLH_glcm_Idmn``; `SUV_FEATURES` as ``PET_suv_max``. A lesion of which
+        PyRadiomics' workflow ``CT_wavelet-LLH_glcm_Idmn``; `SUV_FEATURES` as ``PET_suv_max``; where lesions lie as
+        ``PLACEMENT_upper_lobe``. A lesion of which
         something cannot be computed says so in its status, and harms no other; its SUV is measured all the same.
 
     Raises
@@ -78,6 +85,8 @@ def extract(
         The mask holds no lesion.
     ParameterError
         A modality without an image has a mask, or `workers` is below 1.
+    BackendError
+        The settings ask for `placement`, and what runs the network for lungs is not installed.
 
     """
     # What computes features costs a second to import, which whoever names this package alone need not wait for.
@@ -114,10 +123,19 @@ def extract(
             pool.close()
     for job in jobs:
         job.finish(results)
+    if settings.placement is not None:
+        tell("finding where lesions lie", 1.0)
+        mask = masks.get("PET", masks.get("CT"))
+        assert mask is not None
+        ct = images.get("CT") if isinstance(images, Mapping) else images.ct
+        where = placed(ct, mask, wanted, settings.placement, lungs=lungs)
+        for label in wanted:
+            results[label].add(PLACEMENT, where.features[label])
+            results[label].warnings += where.warnings
     tell("features computed", 1.0)
     uids = tracking_uids or {}
     return FeatureTable(
-        lesions=tuple(_row(label, uids.get(label), results[label], list(given)) for label in wanted),
+        lesions=tuple(_row(label, uids.get(label), results[label], [*given, PLACEMENT]) for label in wanted),
         settings=settings,
         versions=versions(),
     )

@@ -234,7 +234,7 @@ class Job:
     def _own_settings(self) -> object:
         whole = to_mapping(self.settings)
         part = whole["pyradiomics" if self.settings.preprocessing == "pyradiomics" else "modalities"]
-        rest = {key: value for key, value in whole.items() if key not in ("pyradiomics", "modalities")}
+        rest = {key: value for key, value in whole.items() if key not in ("pyradiomics", "modalities", "placement")}
         return json.loads(json.dumps([rest, part[self.modality]]))
 
     def _suv_features(self) -> Iterator[tuple[int, Features]]:

@@ -9,7 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from fdglung.errors import NoThoraxError
+from fdglung.lungs import LungRegion
 from fdglung.radiomics.perturbation import Perturbation, perturb
+from fdglung.radiomics.placement import lungs_of
 from fdglung.radiomics.settings import DEFAULT_MODALITIES, ImageSettings, RadiomicsSettings
 from fdglung.radiomics.tables import FeatureTable
 from fdglung.settings_checks import require
@@ -80,6 +83,8 @@ def repeat(
     missing = [name for name in used if name not in masks]
     require(not missing, "lesions", f"There is no mask for {' and '.join(missing)}", "Give one mask for all, or all")
     wanted = tuple(labels) if labels is not None else _labels(masks.values())
+    # Lungs stay as they are: a chain changes what a lesion's features are of, not the chest.
+    lungs = _lungs(given.get("CT"), settings)
     tables = []
     with Workers(workers) as pool:
         for index, chain in enumerate(chains):
@@ -94,11 +99,21 @@ def repeat(
                     labels=wanted,
                     workers=pool,
                     cache=cache,
+                    lungs=lungs,
                 )
             )
     if progress is not None:
         progress("repetitions computed", 1.0)
     return tuple(tables)
+
+
+def _lungs(ct: sitk.Image | None, settings: RadiomicsSettings) -> LungRegion | None:
+    if ct is None or settings.placement is None:
+        return None
+    try:
+        return lungs_of(ct, settings.placement)
+    except NoThoraxError:
+        return None
 
 
 def repeated_values(*studies: Sequence[FeatureTable]) -> tuple[Array, tuple[str, ...]]:

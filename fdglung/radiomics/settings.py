@@ -20,6 +20,7 @@ from fdglung.radiomics.image_settings import (
     ImageSettings,
     OutlineSettings,
 )
+from fdglung.radiomics.placement import PlacementSettings
 from fdglung.radiomics.pyradiomics_parameters import PyRadiomicsParameters, read_parameters
 from fdglung.settings_checks import built, document, freeze, mapping, of_format, one_of, plain, refuse_unknown, require
 
@@ -55,6 +56,8 @@ class RadiomicsSettings:
         Some of `FAMILIES`, with ``ibsi`` preprocessing.
     pyradiomics
         Modality to its parameters, with ``pyradiomics`` preprocessing.
+    placement
+        What tells where lesions lie in the chest, as features; None leaves these out.
 
     """
 
@@ -62,6 +65,7 @@ class RadiomicsSettings:
     modalities: dict[str, ImageSettings] = field(default_factory=_default_modalities)
     families: tuple[str, ...] = FAMILIES
     pyradiomics: dict[str, PyRadiomicsParameters] = field(default_factory=dict)
+    placement: PlacementSettings | None = None
 
     def __post_init__(self) -> None:
         freeze(self, "families", tuple)
@@ -78,6 +82,8 @@ class RadiomicsSettings:
                 require(not own, where, f"Masks are drawn on the PET and {done} the CT alone", "Leave it out")
                 other = self.preprocessing == "pyradiomics" and given
                 require(not other, where, "PyRadiomics' way takes masks as they are", "Leave it out, or use ibsi")
+        good = self.placement is None or isinstance(self.placement, PlacementSettings)
+        require(good, "placement", "The value is no placement", "Give its keys, such as lungs: lobes, or null")
         good = self.preprocessing == "ibsi" or bool(self.pyradiomics)
         require(good, "pyradiomics", "PyRadiomics' parameters are missing", "Use from_pyradiomics on its file")
 
@@ -88,6 +94,8 @@ class RadiomicsSettings:
         Keys that came later count where they are not at their default alone, so that models and tables of before fit.
         """
         content = to_mapping(self)
+        if self.placement is None:
+            del content["placement"]
         for part in content.get("modalities", {}).values():
             for key in _LATER_KEYS:
                 if not part[key]:
@@ -133,10 +141,12 @@ def to_mapping(settings: RadiomicsSettings) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "preprocessing": settings.preprocessing,
     }
+    placement = None if settings.placement is None else asdict(settings.placement)
     if settings.preprocessing == "pyradiomics":
-        return body | {"pyradiomics": {name: one.as_file() for name, one in settings.pyradiomics.items()}}
+        parameters = {name: one.as_file() for name, one in settings.pyradiomics.items()}
+        return body | {"pyradiomics": parameters, "placement": placement}
     modalities = {name: plain(asdict(one)) for name, one in settings.modalities.items()}
-    return body | {"families": list(settings.families), "modalities": modalities}
+    return body | {"families": list(settings.families), "modalities": modalities, "placement": placement}
 
 
 def from_mapping(content: object) -> RadiomicsSettings:
@@ -162,6 +172,8 @@ def from_mapping(content: object) -> RadiomicsSettings:
     if "pyradiomics" in top:
         parts = mapping(top["pyradiomics"], "pyradiomics")
         top["pyradiomics"] = {name: read_parameters(part) for name, part in parts.items()}
+    if top.get("placement") is not None:
+        top["placement"] = built(PlacementSettings, top["placement"], "placement.")
     if top.get("preprocessing") == "pyradiomics":
         top.setdefault("modalities", {})
     return built(RadiomicsSettings, top, "")
@@ -250,6 +262,7 @@ __all__ = [
     "FilterSettings",
     "ImageSettings",
     "OutlineSettings",
+    "PlacementSettings",
     "PyRadiomicsParameters",
     "RadiomicsSettings",
     "from_mapping",
