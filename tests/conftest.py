@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from fdglung.lungs.weights import OWN_FILE
+
+
+def pytest_configure(config):
+    """Give each worker one thread: threads of OpenMP and OpenBLAS spin while they wait, at the other workers' cost."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

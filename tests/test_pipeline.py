@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -64,12 +65,17 @@ def test_myocardium_is_never_a_lesion(tmp_path, myocardium_suv):
     assert (found.total_mtv_ml, found.total_tlg_g, found.dmax_mm) == (0.0, 0.0, None)
 
 
+@pytest.fixture(scope="module")
+def with_hot_myocardium(tmp_path_factory):
+    phantom = simple_thorax(ct_matrix=256, lesions=(), myocardium_suv=14)
+    return study.load(write_dicom(phantom, tmp_path_factory.mktemp("myocardium") / "phantom"))
+
+
 @pytest.mark.parametrize("shift", [(0, 0, 14), (8, 0, 8), (0, -6, 12), (0, 0, -10)])
-def test_myocardium_that_breathing_moved_over_the_lung_is_no_lesion(tmp_path, shift):
-    loaded = study.load(write_dicom(simple_thorax(ct_matrix=256, lesions=(), myocardium_suv=14), tmp_path / "phantom"))
-    moved = sitk.Image(loaded.pet)
+def test_myocardium_that_breathing_moved_over_the_lung_is_no_lesion(with_hot_myocardium, shift):
+    moved = sitk.Image(with_hot_myocardium.pet)
     moved.SetOrigin([at + by for at, by in zip(moved.GetOrigin(), shift, strict=True)])
-    assert analyze(dataclasses.replace(loaded, pet=moved)).findings.lesions == ()
+    assert analyze(dataclasses.replace(with_hot_myocardium, pet=moved)).findings.lesions == ()
 
 
 @pytest.mark.parametrize("centre", [(80.0, -20.0, -60.0), (92.0, -30.0, -90.0), (60.0, -80.0, -60.0)])
@@ -80,7 +86,9 @@ def test_a_nodule_beside_a_hotter_heart_is_a_lesion(tmp_path, centre):
 
 
 def test_the_same_study_gives_the_same_findings_twice_and_they_survive_json(tmp_path):
-    first, second = (analysis_of(tmp_path / str(i)).findings for i in range(2))
+    dicom = write_dicom(simple_thorax(ct_matrix=256), tmp_path / "phantom")
+    again = shutil.copytree(dicom, tmp_path / "again")
+    first, second = (analyze(study.load(folder)).findings for folder in (dicom, again))
     assert first == second
     assert from_json(to_json(first)) == first
 

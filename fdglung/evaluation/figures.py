@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -41,18 +42,17 @@ def panels(path: Path, rows: int, columns: int, *, title: str, size_in: tuple[fl
         height = rows * size_in[1] + 0.9
         layout = ConstrainedLayoutEngine(rect=(0, 0.3 / height, 1, 1 - 0.3 / height), w_pad=0.1, h_pad=0.08)
         figure = Figure(figsize=(columns * size_in[0], height), dpi=150, layout=layout)
-        FigureCanvasAgg(figure)
         axes = figure.subplots(rows, columns, squeeze=False)
         for one in axes.flat:
             one.spines[["top", "right"]].set_visible(False)
         yield list(axes.flat)
         figure.suptitle(title, fontsize=11)
         figure.text(0.5, 0.1 / height, RESEARCH_NOTICE, ha="center", fontsize=8, color=RED)
-        # Laid out once, and not once a file.
+        # Laid out once, and each file drawn once: `savefig` draws twice, to find the layout.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        figure.savefig(path.with_suffix(".png"))
-        figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+        FigureCanvasAgg(figure).print_png(path.with_suffix(".png"))
+        FigureCanvasSVG(figure).print_svg(path.with_suffix(".svg"), metadata={"Date": None})
 
 
 def literal(text: str) -> str:

@@ -43,6 +43,14 @@ def run_app(study, out, **variables):
     )
 
 
+@pytest.fixture(scope="module")
+def by_command(study, tmp_path_factory):
+    """Output folder of `fdglung analyze`."""
+    out = tmp_path_factory.mktemp("command") / "cli"
+    assert cli.main(["analyze", str(study), str(out)]) == 0
+    return out
+
+
 def lesion_masks(folder):
     segmentation = hd.seg.segread(folder / "lesions.seg.dcm")
     volume = segmentation.get_volume(combine_segments=True)
@@ -54,22 +62,22 @@ def uids(folder):
     return [(one.SOPInstanceUID, one.SeriesInstanceUID) for one in objects]
 
 
-def test_command_and_application_find_the_same_lesions_to_the_voxel(study, tmp_path):
-    assert cli.main(["analyze", str(study), str(tmp_path / "cli")]) == 0
-    ended = run_app(study, tmp_path / "app")
+def test_command_and_application_find_the_same_lesions_to_the_voxel(study, by_command, tmp_path):
+    by_app = tmp_path / "app"
+    ended = run_app(study, by_app)
     assert ended.returncode == 0, ended.stderr[-2000:]
-    (by_cli, affine_cli), (by_app, affine_app) = (lesion_masks(tmp_path / face) for face in ("cli", "app"))
-    assert by_cli.max() >= 2
-    assert (by_cli == by_app).all()
+    (mask_cli, affine_cli), (mask_app, affine_app) = (lesion_masks(face) for face in (by_command, by_app))
+    assert mask_cli.max() >= 2
+    assert (mask_cli == mask_app).all()
     assert np.allclose(affine_cli, affine_app)
-    rows_cli, rows_app = (list(csv.reader((tmp_path / face / "lesions.csv").open())) for face in ("cli", "app"))
+    rows_cli, rows_app = (list(csv.reader((face / "lesions.csv").open())) for face in (by_command, by_app))
     assert rows_cli == rows_app
-    found_cli, found_app = (json.loads((tmp_path / face / "findings.json").read_text()) for face in ("cli", "app"))
+    found_cli, found_app = (json.loads((face / "findings.json").read_text()) for face in (by_command, by_app))
     assert found_cli == found_app
-    assert uids(tmp_path / "cli") == uids(tmp_path / "app")
-    names_cli, names_app = ({path.name for path in (tmp_path / face).iterdir()} for face in ("cli", "app"))
+    assert uids(by_command) == uids(by_app)
+    names_cli, names_app = ({path.name for path in face.iterdir()} for face in (by_command, by_app))
     assert names_app == names_cli | {"status.json"}
-    status = json.loads((tmp_path / "app" / "status.json").read_text())
+    status = json.loads((by_app / "status.json").read_text())
     assert (status["status"], status["exit_code"], set(status["files"])) == ("done", 0, names_cli)
 
 
@@ -89,19 +97,20 @@ def test_command_and_application_find_the_same_lesions_by_the_network_that_ships
     assert uids(tmp_path / "cli") == uids(tmp_path / "app")
 
 
-def test_a_retry_gives_the_same_objects_whatever_its_files_are_called_and_however_many_threads_it_has(study, tmp_path):
+def test_a_retry_gives_the_same_objects_whatever_its_files_are_called_and_however_many_threads_it_has(
+    study, by_command, tmp_path
+):
     again = tmp_path / "again"
     again.mkdir()
     for number, path in enumerate(sorted(study.rglob("*.dcm"), reverse=True)):
         shutil.copyfile(path, again / f"{number:06d}")
-    assert cli.main(["analyze", str(study), str(tmp_path / "one")]) == 0
     threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
         assert cli.main(["analyze", str(again), str(tmp_path / "two")]) == 0
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
-    assert uids(tmp_path / "one") == uids(tmp_path / "two")
+    assert uids(by_command) == uids(tmp_path / "two")
 
 
 def test_a_study_that_cannot_be_used_ends_with_its_reason_in_status_json_and_no_other_output(tmp_path):

@@ -194,12 +194,6 @@ def test_labels_that_mean_nothing_have_an_area_of_half_within_the_interval():
     assert inside >= 34
 
 
-def test_another_run_writes_the_same(folder, done, tmp_path):
-    again = evaluate_classification(folder / "P.csv", tmp_path / "b", compare=folder / "Q.csv", settings=QUICK)
-    for name in again.files:
-        assert again.files[name].read_bytes() == done.files[name].read_bytes()
-
-
 def test_a_set_of_one_class_is_said_to_have_no_curve(tmp_path):
     rows = made(patients=40, classes=("benign", "lymphoma"))
     sets = {p: f"s{t}" for p, t in zip(rows.patients, rows.truth, strict=True)}
@@ -266,13 +260,16 @@ def test_settings_out_of_range_are_refused(given):
         ClassificationSettings(**given)
 
 
-def test_the_command_prints_figures_and_the_notice(folder, tmp_path, capsys):
+def test_the_command_prints_figures_and_the_notice_and_another_run_writes_the_same(folder, done, tmp_path, capsys):
     options = ("--compare", folder / "Q.csv", "--bootstrap", 200)
     assert cli.main(arguments(folder, tmp_path / "out", *options)) == 0
     out = capsys.readouterr().out
     assert "lesions, external, B:" in out
     assert "first less second model" in out
     assert RESEARCH_NOTICE in out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in done.files.values()}
+    for path in done.files.values():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_command_gives_json_and_the_kind_of_an_error(folder, tmp_path, capsys):

@@ -60,24 +60,32 @@ def test_every_backend_has_the_output_of_the_network_in_torch(tmp_path, backend)
     assert np.abs(found - expected).max() < 1e-3
 
 
-@pytest.mark.parametrize("backend", CPU_BACKENDS)
-def test_the_labels_are_those_of_lungmask_on_the_same_slices(tmp_path, lungs_ct, backend):
-    """lungmask itself loads the same network in its own width."""
-    state = window_state()
+@pytest.fixture(scope="module")
+def lungmask(tmp_path_factory):
+    """Return lungmask itself, which loads the same network in its own width."""
+    wide = save(expanded(window_state()), tmp_path_factory.mktemp("lungmask") / "wide.pth")
+    return LMInferer(modelpath=str(wide), force_cpu=True, tqdm_disable=True)
+
+
+@pytest.fixture(scope="module")
+def labelled_by_lungmask(lungs_ct, lungmask):
+    """Return slices of the CT, and lungmask's labels of them."""
     ct = lungs_ct[0][:, :, 48:53]
-    inferer = LMInferer(modelpath=str(save(expanded(state), tmp_path / "wide.pth")), force_cpu=True, tqdm_disable=True)
-    own = inferer.apply(ct)
-    found = sitk.GetArrayFromImage(segment_by_network(ct, network_of(state, tmp_path, backend), whole=True))
+    return ct, lungmask.apply(ct)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_the_labels_are_those_of_lungmask_on_the_same_slices(tmp_path, labelled_by_lungmask, backend):
+    ct, own = labelled_by_lungmask
+    found = sitk.GetArrayFromImage(segment_by_network(ct, network_of(window_state(), tmp_path, backend), whole=True))
     assert set(np.unique(own)) == {0, 1, 2}
     assert (found == own).all()
 
 
-def test_the_labels_are_those_of_lungmask_in_another_orientation_of_the_grid(tmp_path, lungs_ct):
-    state = window_state()
+def test_the_labels_are_those_of_lungmask_in_another_orientation_of_the_grid(tmp_path, lungs_ct, lungmask):
     ct = sitk.DICOMOrient(lungs_ct[0][:, :, 48:52], "ASR")
-    inferer = LMInferer(modelpath=str(save(expanded(state), tmp_path / "wide.pth")), force_cpu=True, tqdm_disable=True)
-    found = segment_by_network(ct, network_of(state, tmp_path), whole=True)
-    assert (sitk.GetArrayFromImage(found) == inferer.apply(ct)).all()
+    found = segment_by_network(ct, network_of(window_state(), tmp_path), whole=True)
+    assert (sitk.GetArrayFromImage(found) == lungmask.apply(ct)).all()
     assert found.GetDirection() == ct.GetDirection()
     assert found.GetOrigin() == ct.GetOrigin()
 
@@ -150,7 +158,7 @@ def test_an_onnx_file_has_the_labels_of_its_weights_without_torch_and_lungmask(
 ):
     labels = (1, 2) if classes == 3 else (4, 1)
     path = save(window_state(classes, labels=labels), tmp_path / "narrow.pth")
-    ct = lungs_ct[0][:, :, ::3]
+    ct = lungs_ct[0][:, :, ::6]
     expected = segment(ct, weights=path, backend="torch")
     onnx = tmp_path / "narrow.onnx"
     assert main(["weights", "onnx", str(path), str(onnx), "--json"]) == 0
