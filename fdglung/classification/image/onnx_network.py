@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 INPUT = "image"
 OUTPUTS = ("embedding", "lesion_logits", "attention", "patient_logits")
 """As `LesionNetwork.forward` gives them."""
+
+Run = Callable[[NDArray[np.float32]], list[NDArray[np.float64]]]
+"""From one patient's (lesions, channels, z, y, x) to `OUTPUTS`."""
 
 _OPSET = 17
 
@@ -56,28 +61,48 @@ def onnx_model(network: LesionNetwork, config: ImageClassifierConfig) -> Any:
     return onnx.load_model_from_string(buffer.getvalue())
 
 
-def session(content: bytes) -> Callable[[NDArray[np.float32]], list[NDArray[np.float64]]]:
-    """Return what runs an exported network.
+def session(content: bytes) -> Run:
+    """Return what runs an exported network on a CPU: ONNX Runtime, or OpenVINO where that is not installed.
 
     Raises
     ------
     BackendError
-        ONNX Runtime is not installed.
+        Neither is installed.
 
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendError(
-            "onnxruntime is needed to run a classifier that ends in .onnx",
-            attribute="classifier",
-            remedy="Install fdglung[network]",
-        ) from error
+    for opened in (_by_onnxruntime, _by_openvino):
+        with suppress(ImportError):
+            return opened(content)
+    raise BackendError(
+        "onnxruntime or openvino is needed to run a classifier that ends in .onnx",
+        attribute="classifier",
+        remedy="Install fdglung[network]",
+    )
+
+
+def _by_onnxruntime(content: bytes) -> Run:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     opened = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(seen: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         return [np.asarray(one, dtype=np.float64) for one in opened.run(list(OUTPUTS), {INPUT: seen})]
+
+    return run
+
+
+def _by_openvino(content: bytes) -> Run:
+    # OpenVINO reports each import to its maker and keeps an id in the home folder, unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(io.BytesIO(content)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(seen: NDArray[np.float32]) -> list[NDArray[np.float64]]:
+        found = compiled(seen)
+        return [np.array(found[name], dtype=np.float64) for name in OUTPUTS]
 
     return run

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +18,13 @@ from fdglung.classification.image.patches import network_input
 from fdglung.classification.image.prediction import classify_images
 from fdglung.classification.image.training import temperature, train
 from fdglung.classification.nested import macro_auc
-from fdglung.errors import DivergedTrainingError, DuplicatedPatientError, LabelTableError, TooFewCasesError
+from fdglung.errors import (
+    BackendError,
+    DivergedTrainingError,
+    DuplicatedPatientError,
+    LabelTableError,
+    TooFewCasesError,
+)
 from fdglung.lesion_classes import UNDETERMINED
 from tests.classification.image.made import CLASSES, CONFIG, SIGN, ball, codes_of, lesions, patch, untrained
 
@@ -148,6 +155,23 @@ def test_onnx_and_torch_say_the_same(trained, tmp_path):
     np.testing.assert_allclose(first.attention, second.attention, atol=1e-4)
     np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-4)
     assert one.classes == other.classes
+
+
+def test_without_onnx_runtime_openvino_says_the_same(trained, tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_bytes(trained.model, ".onnx"))
+    new = lesions(patients=4, each=3, seed=9)
+    one, first = classify_images(load_image_model(path), new.lesions, new.raw)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    other, second = classify_images(load_image_model(path), new.lesions, new.raw)
+    # Else both would have been run by the same software.
+    assert not np.array_equal(one.probabilities, other.probabilities)
+    np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-4)
+    np.testing.assert_allclose(first.attention, second.attention, atol=1e-4)
+    np.testing.assert_allclose(first.probabilities, second.probabilities, atol=1e-4)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match="onnxruntime or openvino"):
+        classify_images(load_image_model(path), new.lesions, new.raw)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
