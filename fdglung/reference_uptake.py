@@ -13,6 +13,8 @@ _BLOOD_POOL_SPHERE_MM = 8.0
 _SOFT_TISSUE_HU = (0.0, 250.0)
 _EVENNESS = 0.45
 """Highest standard deviation over mean that liver and blood have in a noisy PET."""
+_NOISY_LIVER, _NOISY_BLOOD = 0.25, 0.15
+"""Standard deviation over mean above which noise passes for lesions (docs/lesions.md)."""
 
 
 def liver_suv_mean(thorax: Thorax) -> float | None:
@@ -45,6 +47,25 @@ def blood_pool_suv_mean(thorax: Thorax) -> float | None:
 
     """
     return _even_mean(thorax, blood_pool_sphere(thorax))
+
+
+def noise_warning(thorax: Thorax) -> str | None:
+    """Tell that the PET is so noisy that noise may pass for lesions; None where it is not, or nothing tells.
+
+    Noise is the standard deviation over the mean of SUV in the spheres of liver and blood pool. Both must be noisy: a
+    liver with metastases is uneven by itself.
+    """
+    liver, blood = (_unevenness(thorax, sphere(thorax)) for sphere in (liver_sphere, blood_pool_sphere))
+    if liver is None:
+        place, noisy = "mediastinal blood pool", blood is not None and blood > _NOISY_LIVER
+    else:
+        place, noisy = "liver", liver > _NOISY_LIVER and (blood is None or blood > _NOISY_BLOOD)
+    if not noisy:
+        return None
+    return (
+        f"The PET is noisy: SUV varies by {liver or blood:.0%} (standard deviation over mean) within the {place}. Some "
+        "of what was found may be noise: look at each on the images."
+    )
 
 
 def liver_sphere(thorax: Thorax) -> Mask | None:
@@ -96,6 +117,15 @@ def _deepest_sphere(thorax: Thorax, tissue: Mask, radius_mm: float) -> Mask | No
     ]
     sphere: Mask = offsets[0][:, None, None] ** 2 + offsets[1][:, None] ** 2 + offsets[2] ** 2 <= radius_mm**2
     return sphere
+
+
+def _unevenness(thorax: Thorax, sphere: Mask | None) -> float | None:
+    """Return the standard deviation over the mean in a sphere; None without one, or where it holds no uptake."""
+    if sphere is None:
+        return None
+    values = thorax.suv[sphere]
+    mean = float(values.mean())
+    return float(values.std()) / mean if mean > 0 else None
 
 
 def _even_mean(thorax: Thorax, sphere: Mask | None) -> float | None:

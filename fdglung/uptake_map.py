@@ -14,7 +14,7 @@ from fdglung.anatomy import Mask, Thorax, thorax_on
 from fdglung.basins import basins_of_maxima
 from fdglung.lungs import Corner, LungRegion
 from fdglung.lungs.classical import box_around
-from fdglung.reference_uptake import blood_pool_suv_mean, liver_suv_mean
+from fdglung.reference_uptake import blood_pool_suv_mean, liver_suv_mean, noise_warning
 from fdglung.segmentation import SegmentationSettings
 
 _ROOM_AROUND_BOX_MM = 60.0
@@ -130,6 +130,8 @@ def uptake_map(
         working = _crop(upright, lungs.box_mm)
         thorax = thorax_on(working, ct, lungs)
         reference = _reference_uptake(thorax)
+        if (noisy := noise_warning(thorax)) is not None:
+            warnings.append(noisy)
         inside = _inside_box(working, lungs.box_mm)
     else:
         working = upright

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -109,6 +111,33 @@ def test_a_seed_has_one_and_a_half_times_the_livers_uptake(liver, expected):
     result, _, _ = found_in(study_of([IN_RIGHT_LUNG], liver=liver))
     assert result.reference_uptake["liver"] == pytest.approx(liver, rel=0.01)
     assert result.seed_suv == pytest.approx(expected, rel=0.01)
+
+
+def noisy(study, share, where=np.s_[:]):
+    """Return a study whose SUV varies by a share of itself, or does so in some slices alone."""
+    suv = sitk.GetArrayFromImage(study.pet)
+    factors = np.clip(np.random.default_rng(0).normal(1, share, suv.shape), 0, None)
+    suv[where] *= factors[where]
+    pet = sitk.GetImageFromArray(suv.astype(np.float32))
+    pet.CopyInformation(study.pet)
+    return Study(pet, study.ct)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.1, False), (0.2, False), (0.3, True), (0.4, True)])
+def test_a_noisy_pet_is_told_with_how_noisy_it_is(share, told):
+    found = found_in(noisy(study_of([IN_RIGHT_LUNG], liver=2.0), share))[0]
+    (text,) = [one for one in found.warnings if "noisy" in one] or [""]
+    assert bool(text) is told
+    if told:
+        # Some 500 voxels tell a standard deviation to a few percent of itself.
+        (percent,) = re.findall(r"varies by (\d+)%", text)
+        assert int(percent) == pytest.approx(100 * share, rel=0.15)
+
+
+def test_a_liver_that_alone_is_uneven_is_no_noisy_pet():
+    study = study_of([IN_RIGHT_LUNG], liver=2.0)
+    lowest = study.pet.GetDepth() // 3
+    assert not any("noisy" in one for one in found_in(noisy(study, 0.4, np.s_[:lowest]))[0].warnings)
 
 
 def test_a_lesion_between_fixed_and_reference_threshold_is_found_only_with_a_low_factor():
