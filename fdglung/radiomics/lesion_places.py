@@ -16,7 +16,7 @@ from fdglung.radiomics.grids import Grid, Point
 from fdglung.radiomics.image_settings import ImageSettings
 from fdglung.radiomics.label_images import boxes_of, labels_in
 from fdglung.radiomics.outline import outlines
-from fdglung.radiomics.resampling import part_around, resample_mask
+from fdglung.radiomics.resampling import part_around, reaches_into, resample_mask
 from fdglung.radiomics.soundness import share_outside
 
 
@@ -66,8 +66,8 @@ class LesionPlaces:
             return resample_mask(sitk.And(part != 0, part != label), grid, threshold)
         held = np.zeros(grid.size[::-1], bool)
         for other in self.boxes:
-            if other != label:
-                held |= resample_mask(self.mask_of(other), grid, threshold)
+            if other != label and reaches_into(alone := self.mask_of(other), grid):
+                held |= resample_mask(alone, grid, threshold)
         return held
 
     def share_outside(self, label: int, image: sitk.Image) -> float:

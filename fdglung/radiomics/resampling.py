@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
@@ -55,6 +57,14 @@ def resample_mask(mask: sitk.Image, grid: Grid, threshold: float = 0.5) -> Mask:
     if own is not None:
         return np.asarray(sitk.GetArrayFromImage(own) != 0)
     return np.asarray(sitk.GetArrayFromImage(_resampled(inside, grid, sitk.sitkLinear)) >= threshold - _TIE)
+
+
+def reaches_into(image: sitk.Image, grid: Grid) -> bool:
+    """Tell whether an image, with a voxel around it for interpolation, may hold a voxel of a grid; in doubt, yes."""
+    corners = np.array(list(itertools.product(*((-1, count) for count in image.GetSize()))))
+    points = [image.TransformContinuousIndexToPhysicalPoint(corner) for corner in corners.astype(float).tolist()]
+    indices = grid.index_of(np.array(points))
+    return bool(((indices.max(axis=0) >= 0) & (indices.min(axis=0) <= np.array(grid.size) - 1)).all())
 
 
 def _own_part(image: sitk.Image, grid: Grid) -> sitk.Image | None:
