@@ -170,7 +170,20 @@ def save(page, labels, series, label):
 def go_on(page, uid):
     """Next Sample gives the study that nobody has labelled, and OHIF opens it."""
     page.get_by_text("Active Learning").click()
-    page.get_by_text("Next Sample", exact=True).click()
+    answer = ask_for_the_next(page)
+    assert answer.status == 200, answer.text()
     page.locator(".nextSampleForm").get_by_text(uid).wait_for()
     page.get_by_text("OK", exact=True).click()
     page.wait_for_url(f"**StudyInstanceUIDs={uid}**")
+
+
+def ask_for_the_next(page):
+    """Return the server's answer. A click while the page is still drawing may ask nothing: then click again."""
+    from playwright.sync_api import TimeoutError as NothingAskedError
+
+    for _ in range(5):
+        with suppress(NothingAskedError):
+            with page.expect_response("**/activelearning/**", timeout=20_000) as answer:
+                page.get_by_text("Next Sample", exact=True).click()
+            return answer.value
+    raise AssertionError("Next Sample asks the server nothing")
