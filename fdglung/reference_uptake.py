@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import ndimage
 
@@ -17,45 +19,25 @@ _NOISY_LIVER, _NOISY_BLOOD = 0.25, 0.15
 """Standard deviation over mean above which noise passes for lesions (docs/lesions.md)."""
 
 
-def liver_suv_mean(thorax: Thorax) -> float | None:
-    """Measure SUVmean (g/ml) in a sphere of 3 cm in the right lobe under the right lung.
-
-    The sphere is PERCIST's (Wahl et al., J Nucl Med 2009;50:122S), placed where the soft tissue under the right lung
-    is deepest.
-
-    Parameters
-    ----------
-    thorax
-        Must reach some centimetres below the lungs.
-
-    Returns
-    -------
-    float or None
-        None where no such sphere fits, or where what lies there is not as even as liver is.
-
-    """
-    return _even_mean(thorax, liver_sphere(thorax))
+def reference_spheres(thorax: Thorax) -> dict[str, Mask]:
+    """Place the spheres in liver and blood pool: name to bool (z, y, x); one that does not fit is missing."""
+    found = {"liver": liver_sphere(thorax), "blood pool": blood_pool_sphere(thorax)}
+    return {name: sphere for name, sphere in found.items() if sphere is not None}
 
 
-def blood_pool_suv_mean(thorax: Thorax) -> float | None:
-    """Measure SUVmean (g/ml) in a sphere of 1.6 cm in the great vessels between the upper halves of the lungs.
-
-    Returns
-    -------
-    float or None
-        None where no such sphere fits, or where what lies there is not as even as blood is.
-
-    """
-    return _even_mean(thorax, blood_pool_sphere(thorax))
+def suv_means(thorax: Thorax, spheres: Mapping[str, Mask]) -> dict[str, float]:
+    """Measure SUVmean (g/ml) in spheres; one that is not as even as liver and blood are is left out."""
+    measured = {name: _even_mean(thorax, sphere) for name, sphere in spheres.items()}
+    return {name: value for name, value in measured.items() if value is not None}
 
 
-def noise_warning(thorax: Thorax) -> str | None:
+def noise_warning(thorax: Thorax, spheres: Mapping[str, Mask]) -> str | None:
     """Tell that the PET is so noisy that noise may pass for lesions; None where it is not, or nothing tells.
 
     Noise is the standard deviation over the mean of SUV in the spheres of liver and blood pool. Both must be noisy: a
     liver with metastases is uneven by itself.
     """
-    liver, blood = (_unevenness(thorax, sphere(thorax)) for sphere in (liver_sphere, blood_pool_sphere))
+    liver, blood = (_unevenness(thorax, spheres.get(name)) for name in ("liver", "blood pool"))
     if liver is None:
         place, noisy = "mediastinal blood pool", blood is not None and blood > _NOISY_LIVER
     else:
@@ -69,7 +51,11 @@ def noise_warning(thorax: Thorax) -> str | None:
 
 
 def liver_sphere(thorax: Thorax) -> Mask | None:
-    """Place the sphere of `liver_suv_mean`: bool (z, y, x), or None where none fits."""
+    """Place a sphere of 3 cm in the right lobe of the liver: bool (z, y, x), or None where none fits.
+
+    The sphere is PERCIST's (Wahl et al., J Nucl Med 2009;50:122S), placed where the soft tissue under the right lung
+    is deepest, so that the thorax must reach some centimetres below the lungs.
+    """
     right = thorax.lungs == RIGHT
     if not right.any():
         return None
@@ -83,7 +69,7 @@ def liver_sphere(thorax: Thorax) -> Mask | None:
 
 
 def blood_pool_sphere(thorax: Thorax) -> Mask | None:
-    """Place the sphere of `blood_pool_suv_mean`: bool (z, y, x), or None where none fits."""
+    """Place a sphere of 1.6 cm in the great vessels between the upper halves of the lungs: bool (z, y, x), or None."""
     right, left = thorax.lungs == RIGHT, thorax.lungs == LEFT
     if not (right.any() and left.any()):
         return None
@@ -128,9 +114,7 @@ def _unevenness(thorax: Thorax, sphere: Mask | None) -> float | None:
     return float(values.std()) / mean if mean > 0 else None
 
 
-def _even_mean(thorax: Thorax, sphere: Mask | None) -> float | None:
-    if sphere is None:
-        return None
+def _even_mean(thorax: Thorax, sphere: Mask) -> float | None:
     values = thorax.suv[sphere]
     mean = float(values.mean())
     if not 0.2 <= mean <= 8.0 or values.std() > _EVENNESS * mean:

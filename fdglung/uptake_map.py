@@ -14,7 +14,7 @@ from fdglung.anatomy import Mask, Thorax, thorax_on
 from fdglung.basins import basins_of_maxima
 from fdglung.lungs import Corner, LungRegion
 from fdglung.lungs.classical import box_around
-from fdglung.reference_uptake import blood_pool_suv_mean, liver_suv_mean, noise_warning
+from fdglung.reference_uptake import noise_warning, reference_spheres, suv_means
 from fdglung.segmentation import SegmentationSettings
 
 _ROOM_AROUND_BOX_MM = 60.0
@@ -129,8 +129,9 @@ def uptake_map(
     if settings.region == "lungs" and ct is not None and lungs is not None:
         working = _crop(upright, lungs.box_mm)
         thorax = thorax_on(working, ct, lungs)
-        reference = _reference_uptake(thorax)
-        if (noisy := noise_warning(thorax)) is not None:
+        spheres = reference_spheres(thorax)
+        reference = suv_means(thorax, spheres)
+        if (noisy := noise_warning(thorax, spheres)) is not None:
             warnings.append(noisy)
         inside = _inside_box(working, lungs.box_mm)
     else:
@@ -189,11 +190,6 @@ def _inside_box(image: sitk.Image, box_mm: tuple[Corner, Corner]) -> Mask:
         shape[2 - axis] = size[axis]
         inside &= keep.reshape(shape)
     return inside
-
-
-def _reference_uptake(thorax: Thorax) -> dict[str, float]:
-    measured = {"liver": liver_suv_mean(thorax), "blood pool": blood_pool_suv_mean(thorax)}
-    return {name: value for name, value in measured.items() if value is not None}
 
 
 def _seed_suv(reference: dict[str, float], settings: SegmentationSettings) -> float:

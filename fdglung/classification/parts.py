@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.config_parts import SelectionSettings
+from fdglung.radiomics.columns import PLACEMENT
 
 Indices = NDArray[np.intp]
 
@@ -20,9 +21,6 @@ DECISION = "DECISION_"
 """How the names of other models' probabilities begin; the model's name and ``_`` and the class follow."""
 
 RADIOMICS_PART, CLINICAL_PART = "radiomics", "clinical"
-
-PLACEMENT = "PLACEMENT_"
-"""How the names of features begin that tell where a lesion lies in the chest."""
 
 CONTEXT = "STUDY_"
 """How the names of columns about all lesions of a study begin."""
@@ -74,7 +72,7 @@ def is_radiomics(names: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which columns are radiomics, of a lesion or of its study, the only ones that centres have effects on."""
 
     def is_one(name: str) -> bool:
-        counted = name == CONTEXT_LESIONS or measured(name).startswith(PLACEMENT)
+        counted = name == CONTEXT_LESIONS or measured(name).startswith(f"{PLACEMENT}_")
         return part_of(name) == RADIOMICS_PART and not counted
 
     return np.array([is_one(name) for name in names], dtype=bool)

@@ -155,11 +155,7 @@ def open_onnxruntime(path: Path) -> Predict:
 
 def open_openvino(path: Path) -> Predict:
     """Open an ONNX file in OpenVINO, on the CPU in single precision."""
-    # OpenVINO reports each import to its maker and keeps an id in the home folder, unless this package is missing.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     model = core.read_model(str(path))
     compiled: dict[tuple[int, ...], Any] = {}
     # A compiled model answers one request at a time, and gives it all processors.
@@ -175,6 +171,15 @@ def open_openvino(path: Path) -> Predict:
             return np.array(compiled[batch.shape](batch)[0], np.float32)
 
     return predict
+
+
+def openvino_core() -> Any:
+    """Return OpenVINO's core, imported so that nothing is reported."""
+    # OpenVINO reports each import to its maker and keeps an id in the home folder, unless this package is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino.Core()
 
 
 def _has_gpu() -> bool:

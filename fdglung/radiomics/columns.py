@@ -21,6 +21,9 @@ SUV_MEANINGS: Mapping[str, tuple[str, str]] = {
 }
 """Measurements of lesions on the PET's own voxels, as the report has them: unit and description."""
 
+PLACEMENT = "PLACEMENT"
+"""Stands where other features have their modality, in names of where a lesion lies in the chest."""
+
 PLACEMENT_MEANINGS: Mapping[str, tuple[str, str]] = {
     "right": ("", "1: in or nearest to the right lung"),
     "left": ("", "1: in or nearest to the left lung"),
@@ -52,7 +55,7 @@ def meaning(column: str) -> tuple[str, ...]:
     unit = "g/ml" if modality == "PET" else "HU"
     if rest in SUV_MEANINGS:
         return modality, "", rest, "", *SUV_MEANINGS[rest]
-    if modality == "PLACEMENT" and rest in PLACEMENT_MEANINGS:
+    if modality == PLACEMENT and rest in PLACEMENT_MEANINGS:
         return modality, "", rest, "", *PLACEMENT_MEANINGS[rest]
     image, _, tag = rest.partition("_")
     bare, _, code = tag.rpartition("_")

@@ -11,9 +11,10 @@ import SimpleITK as sitk
 
 from fdglung.errors import InputError, NoCtError, NoPetError, ParameterError
 from fdglung.radiomics.cache import Cache
+from fdglung.radiomics.columns import PLACEMENT
 from fdglung.radiomics.label_images import labels_in
 from fdglung.radiomics.naming import SUV_FEATURES, versions
-from fdglung.radiomics.placement import PLACEMENT, placed
+from fdglung.radiomics.placement import placed
 from fdglung.radiomics.settings import RadiomicsSettings
 from fdglung.radiomics.tables import OK, FeatureTable, LesionFeatures
 from fdglung.radiomics.tasks import Outcome, Workers
@@ -125,8 +126,7 @@ def extract(
         job.finish(results)
     if settings.placement is not None:
         tell("finding where lesions lie", 1.0)
-        mask = masks.get("PET", masks.get("CT"))
-        assert mask is not None
+        mask = next(iter(masks.values()))
         ct = images.get("CT") if isinstance(images, Mapping) else images.ct
         where = placed(ct, mask, wanted, settings.placement, lungs=lungs)
         for label in wanted:

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from fdglung.lungs import LungRegion
     from fdglung.lungs.placement import Placement
 
-PLACEMENT = "PLACEMENT"
-"""Stands where other features have their modality."""
-
 LUNGS = ("lobes", "sides")
 """What finds the lungs: fdglung's own narrow networks, the one that tells lobes or the one that tells sides alone."""
 

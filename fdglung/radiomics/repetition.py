@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from fdglung.errors import NoThoraxError
-from fdglung.lungs import LungRegion
 from fdglung.radiomics.perturbation import Perturbation, perturb
 from fdglung.radiomics.placement import lungs_of
 from fdglung.radiomics.settings import DEFAULT_MODALITIES, ImageSettings, RadiomicsSettings
 from fdglung.radiomics.tables import FeatureTable
 from fdglung.settings_checks import require
 from fdglung.study import Study
+
+if TYPE_CHECKING:
+    from fdglung.lungs import LungRegion
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, float], None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -94,11 +93,9 @@ def _by_onnxruntime(content: bytes) -> Run:
 
 
 def _by_openvino(content: bytes) -> Run:
-    # OpenVINO reports each import to its maker and keeps an id in the home folder, unless this package is missing.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
+    from fdglung.network.backends import openvino_core
 
-    core = openvino.Core()
+    core = openvino_core()
     compiled = core.compile_model(core.read_model(io.BytesIO(content)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(seen: NDArray[np.float32]) -> list[NDArray[np.float64]]:
