@@ -15,6 +15,7 @@ DEFAULT_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "logistic_regression": {"max_iter": 5000},
     "svm": {},
     "random_forest": {"n_estimators": 300},
+    "extra_trees": {"n_estimators": 300},
     "gradient_boosting": {"max_iter": 100, "early_stopping": False},
 }
 """Where they differ from scikit-learn's own."""
@@ -23,6 +24,7 @@ DEFAULT_GRIDS: Mapping[str, Mapping[str, list[Any]]] = {
     "logistic_regression": {"C": [0.01, 0.1, 1.0, 10.0]},
     "svm": {"C": [0.1, 1.0, 10.0]},
     "random_forest": {"min_samples_leaf": [1, 3, 10]},
+    "extra_trees": {"min_samples_leaf": [1, 3, 10]},
     "gradient_boosting": {"max_leaf_nodes": [4, 16]},
 }
 """What the inner folds choose from where the configuration has no grid of its own."""
@@ -120,6 +122,7 @@ def _selector(settings: SelectionSettings, seed: int) -> Any:
 
 def _kind(name: str) -> Any:
     from sklearn.ensemble import (  # type: ignore[import-untyped]
+        ExtraTreesClassifier,
         HistGradientBoostingClassifier,
         RandomForestClassifier,
     )
@@ -130,5 +133,6 @@ def _kind(name: str) -> Any:
         "logistic_regression": LogisticRegression,
         "svm": SVC,
         "random_forest": RandomForestClassifier,
+        "extra_trees": ExtraTreesClassifier,
         "gradient_boosting": HistGradientBoostingClassifier,
     }[name]

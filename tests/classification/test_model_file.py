@@ -29,6 +29,7 @@ GRIDS = {
     "logistic_regression": {"C": [1.0]},
     "svm": {"C": [1.0]},
     "random_forest": {"n_estimators": [10]},
+    "extra_trees": {"n_estimators": [10]},
     "gradient_boosting": {"max_iter": [5]},
 }
 

@@ -88,9 +88,16 @@ def test_the_result_is_the_same_in_one_process_and_in_two():
     assert one.model.selected == two.model.selected
 
 
-@pytest.mark.parametrize("name", ["svm", "random_forest", "gradient_boosting"])
-def test_every_model_finds_the_planted_signals(name):
-    grid = {"svm": {"C": [1.0]}, "random_forest": {"n_estimators": [30]}, "gradient_boosting": {"max_iter": [20]}}[name]
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [
+        ("svm", {"C": [1.0]}),
+        ("random_forest", {"n_estimators": [30]}),
+        ("extra_trees", {"n_estimators": [30]}),
+        ("gradient_boosting", {"max_iter": [20]}),
+    ],
+)
+def test_every_model_finds_the_planted_signals(name, grid):
     config = from_mapping(QUICK | {"model": {"name": name, "grid": grid}})
     assert interval(train(lesions(150, 8), config))[0] > 0.75
 
