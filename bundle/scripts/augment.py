@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch.nn import functional
 
 from fdglung.network.normalisation import OUTSIDE
@@ -32,6 +34,9 @@ class Augmentation:
         Of a shift of the CT against the PET, and its standard deviation along x and y in mm; along z twice that.
     crop_probability, crop_mm
         Of a small field of view around the patch's place, and its smallest and largest side in mm.
+    crop_lesion_share, crop_margin_mm
+        Share of the small fields of view that are cut around all lesion in the patch instead, as crops of tumours are
+        made, and the least and most that is left on each side of it in mm.
     suv_scale
         Largest factor on SUV (1.15: from 1/1.15 to 1.15).
     dose_probability, dose_noise
@@ -59,6 +64,8 @@ class Augmentation:
     misalignment_mm: float = 3.0
     crop_probability: float = 0.25
     crop_mm: Sequence[float] = (80.0, 200.0)
+    crop_lesion_share: float = 0.0
+    crop_margin_mm: Sequence[float] = (5.0, 50.0)
     suv_scale: float = 1.15
     dose_probability: float = 0.3
     dose_noise: float = 0.4
@@ -102,11 +109,19 @@ class Augmentation:
         return torch.from_numpy(shift).float()
 
     def field_of_view(
-        self, shape: Sequence[int], spacing_mm: float, rng: np.random.Generator
+        self, lesion: NDArray[np.bool_], spacing_mm: float, rng: np.random.Generator
     ) -> tuple[slice, ...] | None:
-        """Return the part (z, y, x) of a patch that a small crop would show, or None for all of it."""
+        """Return the part of a patch (z, y, x), which is lesion where told, that a small crop would show, or None."""
         if rng.random() >= self.crop_probability:
             return None
+        shape = lesion.shape
+        if self.crop_lesion_share and lesion.any() and rng.random() < self.crop_lesion_share:
+            before, after = rng.uniform(*self.crop_margin_mm, (2, 3)) / spacing_mm
+            (box,) = ndimage.find_objects(lesion.astype(np.uint8))
+            return tuple(
+                slice(max(0, int(box[axis].start - before[axis])), min(shape[axis], int(box[axis].stop + after[axis])))
+                for axis in range(3)
+            )
         part = []
         for size in shape:
             side = max(8, min(size, round(rng.uniform(*self.crop_mm) / spacing_mm)))
