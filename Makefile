@@ -67,16 +67,16 @@ benchmark-classification: setup
 
 # The shipped classifier of synthetic lesions, from nothing: hours for the studies, then minutes.
 benchmark-phantom-classes: setup
-	$(RUN) -m fdglung phantom $(COHORT) --cohort benchmarks/cohort.yaml --workers 2
+	$(RUN) -m fdglung phantom $(COHORT)-training --cohort benchmarks/cohort_classes_training.yaml --workers 2
 	$(RUN) -m fdglung phantom $(COHORT)-tests --cohort benchmarks/cohort_classes.yaml --workers 2
 	$(RUN) -m fdglung phantom $(COHORT)-centre --cohort benchmarks/cohort_external_centre.yaml --workers 2
-	$(RUN) -m benchmarks.phantom_classes features $(COHORT) $(COHORT)-features --set internal_test=train --set external=other_scanner --most 4
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-training $(COHORT)-training-features --most 4
 	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-tests $(COHORT)-tests-features --set external=new_scanner
 	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-centre $(COHORT)-centre-features --set external=external_centre
-	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-features
-	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-features $(COHORT) --tests $(COHORT)-tests-features $(COHORT)-tests --centre $(COHORT)-centre-features $(COHORT)-centre
-	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-features $(COHORT)-tests-features $(COHORT)-tests
-	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-features $(COHORT)-tests-features
+	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-training-features
+	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-training-features $(COHORT)-training --tests $(COHORT)-tests-features $(COHORT)-tests --centre $(COHORT)-centre-features $(COHORT)-centre
+	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-training-features $(COHORT)-tests-features $(COHORT)-tests
+	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-training-features $(COHORT)-tests-features
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics
