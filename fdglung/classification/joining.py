@@ -45,9 +45,8 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
     """
     _check_classes(labels, config)
     named = _shared_keys(lesions, labels)
-    place: dict[tuple[str, ...], int] = {}
     keys = list(zip(*(labels[name] for name in named), strict=True))
-    twice = [row for row, key in enumerate(keys) if place.setdefault(key, row) != row]
+    place, twice = places(keys)
     if twice:
         raise LabelTableError(
             f"{rows_text(twice)} name a lesion that has a class before",
@@ -90,6 +89,12 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
     )
 
 
+def places(keys: Sequence[tuple[str, ...]]) -> tuple[dict[tuple[str, ...], int], list[int]]:
+    """Return the first row of each key, and the rows whose key was there before."""
+    first: dict[tuple[str, ...], int] = {}
+    return first, [row for row, key in enumerate(keys) if first.setdefault(key, row) != row]
+
+
 def _check_classes(labels: pd.DataFrame, config: ClassifierConfig) -> None:
     given = labels["class"].tolist()
     missing = [row for row, name in enumerate(given) if not name]
@@ -118,12 +123,11 @@ def _shared_keys(lesions: Lesions, labels: pd.DataFrame) -> list[str]:
             attribute=", ".join(KEYS),
             remedy="Give both tables the columns patient and lesion, or tracking_uid",
         )
-    own = list(zip(*(lesions.keys[name] for name in shared), strict=True))
-    first: dict[tuple[str, ...], int] = {}
-    twice = [lesions.rows[row] for row, key in enumerate(own) if first.setdefault(key, row) != row]
+    _, twice = places(list(zip(*(lesions.keys[name] for name in shared), strict=True)))
     if twice:
         raise FeatureTableError(
-            f"By the columns that the labels have too, {rows_text(twice)} name a lesion that is there before",
+            f"By the columns that the labels have too, {rows_text([lesions.rows[row] for row in twice])} name a lesion "
+            "that is there before",
             attribute=", ".join(shared),
             remedy="Give the labels the other columns that tell lesions apart (case, lesion, tracking_uid)",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdglung.classification.cautions import rows_text, some
-from fdglung.classification.joining import KEYS
+from fdglung.classification.joining import KEYS, places
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -74,9 +74,7 @@ def matched(lesions: Lesions, table: pd.DataFrame, path: str, error: Any) -> lis
             attribute=", ".join(KEYS),
             remedy="Give it the column patient, or patient and lesion, as the features or labels have them",
         )
-    place: dict[tuple[str, ...], int] = {}
-    keys = list(zip(*(table[name] for name in shared), strict=True))
-    twice = [row for row, key in enumerate(keys) if place.setdefault(key, row) != row]
+    place, twice = places(list(zip(*(table[name] for name in shared), strict=True)))
     if twice:
         raise error(
             f"{rows_text(twice)} of {path} name what a row before names",
