@@ -8,7 +8,7 @@ from typing import Any
 
 from fdglung.settings_checks import as_floats, freeze, mapping, number, one_of, require, whole
 
-SELECTIONS = ("mrmr", "lasso", "mrmr_lasso")
+SELECTIONS = ("mrmr", "lasso", "mrmr_lasso", "importance")
 MODELS = ("logistic_regression", "svm", "random_forest", "extra_trees", "gradient_boosting")
 SCORES = ("macro_auc", "balanced_accuracy")
 JOINS = ("features", "decisions")

@@ -102,11 +102,18 @@ def candidates(config: ClassifierConfig) -> list[dict[str, Any]]:
 
 
 def _selector(settings: SelectionSettings, seed: int) -> Any:
-    from fdglung.classification.selection import LassoSelector, MrmrLassoSelector, MrmrSelector
+    from fdglung.classification.selection import (
+        ImportanceSelector,
+        LassoSelector,
+        MrmrLassoSelector,
+        MrmrSelector,
+    )
     from fdglung.classification.stability import StabilitySelector
 
     if settings.method == "mrmr_lasso":
         base: Any = MrmrLassoSelector(settings.n_features, candidates=settings.candidates)
+    elif settings.method == "importance":
+        base = ImportanceSelector(settings.n_features, random_state=seed)
     else:
         base = (MrmrSelector if settings.method == "mrmr" else LassoSelector)(settings.n_features)
     if settings.stability is None:

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from fdglung.classification.selection import (
     CorrelationFilter,
+    ImportanceSelector,
     LassoSelector,
     MrmrLassoSelector,
     MrmrSelector,
@@ -88,7 +89,27 @@ def test_both_keeps_only_what_mrmr_leaves():
     assert kept != set(LassoSelector(4).fit(values, codes).order_.tolist())
 
 
-@pytest.mark.parametrize("selector", [MrmrSelector(), LassoSelector(), MrmrLassoSelector(), MrmrSelector(1000)])
+def test_importance_finds_features_that_tell_only_together():
+    """The class is the sign of a product: by itself neither factor tells anything, and the F statistic sees none."""
+    random = np.random.default_rng(1)
+    values = random.normal(size=(600, 30))
+    codes = (values[:, 3] * values[:, 17] > 0).astype(int)
+    assert set(ImportanceSelector(2).fit(values, codes).order_.tolist()) == {3, 17}
+    assert not {3, 17} & set(MrmrSelector(2).fit(values, codes).order_.tolist())
+
+
+def test_importance_ranks_by_strength_is_the_same_again_and_keeps_nothing_that_is_constant():
+    random = np.random.default_rng(2)
+    codes = np.repeat([0, 1, 2], 100)
+    values = np.column_stack([np.ones(300), random.normal(size=(300, 3)) + codes[:, None] * np.array([0.0, 3.0, 0.8])])
+    order = ImportanceSelector().fit(values, codes).order_.tolist()
+    assert order == [2, 3, 1]
+    assert ImportanceSelector().fit(values, codes).order_.tolist() == order
+
+
+@pytest.mark.parametrize(
+    "selector", [MrmrSelector(), LassoSelector(), MrmrLassoSelector(), ImportanceSelector(), MrmrSelector(1000)]
+)
 @pytest.mark.parametrize(("lesions", "most"), [(39, 3), (40, 4), (100, 10)])
 def test_no_more_than_a_tenth_of_the_lesions_is_kept(selector, lesions, most):
     random = np.random.default_rng(0)
