@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch.nn import functional
 
@@ -109,15 +108,15 @@ class Augmentation:
         return torch.from_numpy(shift).float()
 
     def field_of_view(
-        self, lesion: NDArray[np.bool_], spacing_mm: float, rng: np.random.Generator
+        self, lesion: torch.Tensor, spacing_mm: float, rng: np.random.Generator
     ) -> tuple[slice, ...] | None:
-        """Return the part of a patch (z, y, x), which is lesion where told, that a small crop would show, or None."""
+        """Return the part of a patch that a small crop would show, or None for all of it; `lesion` bool (z, y, x)."""
         if rng.random() >= self.crop_probability:
             return None
-        shape = lesion.shape
-        if self.crop_lesion_share and lesion.any() and rng.random() < self.crop_lesion_share:
+        shape = tuple(lesion.shape)
+        if self.crop_lesion_share and bool(lesion.any()) and rng.random() < self.crop_lesion_share:
             before, after = rng.uniform(*self.crop_margin_mm, (2, 3)) / spacing_mm
-            (box,) = ndimage.find_objects(lesion.astype(np.uint8))
+            (box,) = ndimage.find_objects(lesion.cpu().numpy().astype(np.uint8))
             return tuple(
                 slice(max(0, int(box[axis].start - before[axis])), min(shape[axis], int(box[axis].stop + after[axis])))
                 for axis in range(3)

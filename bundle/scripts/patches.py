@@ -128,7 +128,7 @@ class PatchLoader:
             offsets = self._offsets() if bend is None else self._offsets() + bend
             patch, target = self._bent(raw, label, offsets @ turn.to(self.device).T + centre, moved)
         patch = change.intensities(patch, self.spec.channels, spacing, rng, noise)
-        seen = change.field_of_view((target == 1).cpu().numpy(), spacing, rng)
+        seen = change.field_of_view(target == 1, spacing, rng)
         if seen is not None:
             hidden = torch.ones(self.patch_size, dtype=torch.bool, device=self.device)
             hidden[seen] = False

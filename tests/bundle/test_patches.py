@@ -130,7 +130,7 @@ def test_a_small_field_of_view_hides_image_and_label_around_the_middle():
 
 def test_a_field_of_view_around_the_lesion_leaves_a_margin_of_its_own_on_each_side():
     change = dataclasses.replace(NONE, crop_probability=1.0, crop_lesion_share=1.0, crop_margin_mm=(7.0, 16.0))
-    lesion = np.zeros((40, 40, 40), bool)
+    lesion = torch.zeros((40, 40, 40), dtype=torch.bool)
     lesion[20:24, 18, 16:19] = lesion[26, 18, 16] = lesion[22, 18:22, 16] = True
     seen = [change.field_of_view(lesion, 2.0, np.random.default_rng(seed)) for seed in range(200)]
     lowest = np.array([[side.start for side in part] for part in seen])
@@ -145,11 +145,11 @@ def test_a_field_of_view_around_the_lesion_ends_with_the_patch_and_needs_a_lesio
     change = dataclasses.replace(
         NONE, crop_probability=1.0, crop_mm=(30.0, 30.0), crop_lesion_share=1.0, crop_margin_mm=(40.0, 40.0)
     )
-    lesion = np.zeros((40, 40, 40), bool)
+    lesion = torch.zeros((40, 40, 40), dtype=torch.bool)
     lesion[2:30, 18, 38] = True
     rng = np.random.default_rng(0)
     assert change.field_of_view(lesion, 2.0, rng) == (slice(0, 40), slice(0, 39), slice(18, 40))
-    without = change.field_of_view(np.zeros_like(lesion), 2.0, rng)
+    without = change.field_of_view(torch.zeros_like(lesion), 2.0, rng)
     assert [side.stop - side.start for side in without] == [15, 15, 15]
 
 
