@@ -205,7 +205,7 @@ def write_torch(path: Path | str, spec: NetworkSpec, weights: dict[str, Any], **
     _written_beside(Path(path), lambda partial: torch.save(content, partial))
 
 
-def write_onnx(path: Path | str, checkpoint: Checkpoint, *, half: bool = False) -> None:
+def write_onnx(path: Path | str, checkpoint: Checkpoint, *, precision: str = "single") -> None:
     """Export a torch checkpoint to ONNX with its description, for any batch and any window.
 
     Parameters
@@ -214,8 +214,9 @@ def write_onnx(path: Path | str, checkpoint: Checkpoint, *, half: bool = False) 
         Where to.
     checkpoint
         A torch checkpoint.
-    half
-        Whether to store weights in half precision; they are computed with in single precision all the same.
+    precision
+        How to store weights: one of `fdglung.network.onnx_export.PRECISIONS`. They are computed with in single
+        precision all the same.
 
     Raises
     ------
@@ -225,7 +226,7 @@ def write_onnx(path: Path | str, checkpoint: Checkpoint, *, half: bool = False) 
     """
     from fdglung.network.onnx_export import onnx_model
 
-    model = onnx_model(load_network(checkpoint), checkpoint.spec, half=half)
+    model = onnx_model(load_network(checkpoint), checkpoint.spec, precision=precision)
     model.metadata_props.add(key=SPEC_KEY, value=to_json(checkpoint.spec))
     model.metadata_props.add(key="made_from_sha256", value=checkpoint.sha256)
     _written_beside(Path(path), lambda partial: partial.write_bytes(model.SerializeToString()))
