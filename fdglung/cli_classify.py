@@ -158,7 +158,9 @@ def _print_training(done: Training, out: Path) -> None:
 
     found = report_document(done)
     outside = found["out_of_fold"]
-    print(f"{len(done.lesions)} lesions of {done.model.summary['patients']} patients, {len(done.folds)} outer folds")
+    counts, rows = done.model.summary, len(done.lesions)
+    more = f", measured {rows} times" if rows > counts["lesions"] else ""
+    print(f"{counts['lesions']} lesions{more}, of {counts['patients']} patients, {len(done.folds)} outer folds")
     print(f"out of fold: macro AUC {outside['macro_auc']:.3f}, accuracy {outside['accuracy']:.3f}")
     for name, area in outside["auc"].items():
         print(f"  {name}: AUC {area:.3f} against the rest")

@@ -33,7 +33,7 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
         Of the tables of features.
     labels
         A row a lesion, texts: ``class``, some columns of the lesions' keys, and where known ``patient``, ``centre``,
-        ``set``.
+        ``set``, ``counted_as``.
     config
         Names classes and training sets.
 
@@ -76,7 +76,7 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
         )
     centres = _column(labels, "centre", found[taken]) or _at(lesions.centres, taken)
     scanners = _column(labels, "scanner", found[taken]) or _at(lesions.groups("scanner"), taken)
-    return replace(
+    joined = replace(
         lesions,
         values=lesions.values[taken],
         keys={name: tuple(texts[row] for row in taken) for name, texts in lesions.keys.items()},
@@ -86,13 +86,33 @@ def join(lesions: Lesions, labels: pd.DataFrame, config: ClassifierConfig) -> Le
         labels=tuple(labels["class"].iloc[found[row]] for row in taken),
         rows=tuple(lesions.rows[row] for row in taken),
         cautions=(*lesions.cautions, *cautions),
+        counted_as=tuple(_column(labels, "counted_as", found[taken])),
     )
+    _check_counted(joined)
+    return joined
 
 
 def places(keys: Sequence[tuple[str, ...]]) -> tuple[dict[tuple[str, ...], int], list[int]]:
     """Return the first row of each key, and the rows whose key was there before."""
     first: dict[tuple[str, ...], int] = {}
     return first, [row for row, key in enumerate(keys) if first.setdefault(key, row) != row]
+
+
+def _check_counted(lesions: Lesions) -> None:
+    """Refuse one lesion of two patients or two classes."""
+    first: dict[str, tuple[str, str]] = {}
+    about = zip(lesions.counted_as, lesions.patients, lesions.labels, lesions.rows, strict=False)
+    bad = [
+        row
+        for text, patient, label, row in about
+        if text and first.setdefault(text, (patient, label)) != (patient, label)
+    ]
+    if bad:
+        raise LabelTableError(
+            f"{rows_text(bad)} of the features: counted as a lesion of another patient or class",
+            attribute="counted_as",
+            remedy="Give one text to rows of one lesion alone; leave it empty where each row is a lesion of its own",
+        )
 
 
 def _check_classes(labels: pd.DataFrame, config: ClassifierConfig) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fdglung.classification.centre_effects import CentreEffects, Names, centre_effects, no_effects
 from fdglung.classification.config import ClassifierConfig
 from fdglung.classification.estimators import preparation
+from fdglung.classification.selection import most_features
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -58,6 +59,7 @@ def prepare(
     *,
     config: ClassifierConfig,
     harmonised: NDArray[np.bool_],
+    lesions: int | None = None,
 ) -> Preparation:
     """Learn how features are imputed, scaled, harmonised and selected.
 
@@ -75,6 +77,8 @@ def prepare(
         All else.
     harmonised
         (features,) which of them centres have effects on.
+    lesions
+        How many there are where some were measured more than once; None where each row is one.
 
     Raises
     ------
@@ -84,7 +88,8 @@ def prepare(
         No feature is left, or lesions are too few for one.
 
     """
-    pipeline = preparation(config)
+    most = most_features(len(values) if lesions is None else lesions, config.selection.n_features)
+    pipeline = preparation(replace(config, selection=replace(config.selection, n_features=most)))
     scaled = np.asarray(pipeline[:2].fit_transform(values), dtype=np.float64)
     effects = no_effects(values.shape[1])
     if config.harmonisation is not None and harmonised.any():

@@ -24,6 +24,8 @@ from fdglung.radiomics.tables import COLUMNS_SUFFIX, OK, SETTINGS_SUFFIX, Featur
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
 
+_TEXTS = ("class", "centre", "scanner", "set", "counted_as", "status", "warnings")
+
 
 @dataclass(frozen=True)
 class Lesions:
@@ -51,6 +53,9 @@ class Lesions:
         What to know.
     clinical
         How the clinical columns among the features are coded.
+    counted_as
+        (lesions,) rows of one text are one lesion that was measured more than once; empty texts, or none at all, are
+        lesions of their own.
 
     """
 
@@ -66,6 +71,7 @@ class Lesions:
     cautions: tuple[Caution, ...] = ()
     scanners: tuple[str, ...] = ()
     clinical: Coding = field(default_factory=dict, repr=False)
+    counted_as: tuple[str, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,6 +79,14 @@ class Lesions:
     def groups(self, by: str) -> tuple[str, ...]:
         """Return the centres or the scanners (lesions,), whichever `by` names; empty where not known."""
         return (self.scanners or ("",) * len(self)) if by == "scanner" else self.centres
+
+    @property
+    def which(self) -> NDArray[np.intp]:
+        """Return the number of the lesion that each row measures, (rows,), from 0 in the order of their first rows."""
+        first: dict[tuple[str, int], int] = {}
+        texts = self.counted_as or ("",) * len(self)
+        keys = [(text, -1 if text else row) for row, text in enumerate(texts)]
+        return np.array([first.setdefault(key, len(first)) for key in keys], dtype=np.intp)
 
 
 def read_lesions(paths: Sequence[str | Path], *, prefixes: Sequence[str] = FEATURE_PREFIXES) -> Lesions:
@@ -173,7 +187,7 @@ def read_labelled(
         As in `read_lesions`.
     labels
         CSV with the columns ``class``, ``patient`` (unless the features have it), some of `KEYS`, and where known
-        ``centre``, ``scanner`` and ``set``; `ALIASES` are understood.
+        ``centre``, ``scanner``, ``set`` and ``counted_as``; `ALIASES` are understood.
     config
         Names the classes, the sets that are trained on, the beginnings of features, and the clinical columns.
     clinical
@@ -253,7 +267,7 @@ def _read(path: Path, error: Any, attribute: str, remedy: str) -> pd.DataFrame:
     import pandas as pd
 
     # Keys are compared as they are written: 007 is not 7.
-    texts = dict.fromkeys((*KEYS, *ALIASES, "class", "centre", "scanner", "set", "status", "warnings"), str)
+    texts = dict.fromkeys((*KEYS, *ALIASES, *_TEXTS), str)
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)

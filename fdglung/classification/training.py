@@ -217,8 +217,8 @@ def _run(
 
 def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: ClassifierConfig, split: Split) -> _Part:
     train, test = split
-    whose, where, groups = (
-        np.asarray(texts) for texts in (lesions.patients, lesions.centres, _groups(lesions, config))
+    whose, where, groups, which = (
+        np.asarray(one) for one in (lesions.patients, lesions.centres, _groups(lesions, config), lesions.which)
     )
     fitted = fit(
         lesions.values[train],
@@ -229,6 +229,7 @@ def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: Clas
         config=config,
         names=lesions.names,
         groups=groups[train].tolist(),
+        which=which[train],
     )
     inside = fitted.preparation.apply(lesions.values[train], groups[train])
     neighbours = config.undetermined.neighbours
@@ -241,14 +242,15 @@ def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: Clas
 
 
 def _record(number: int, split: Split, part: _Part, lesions: Lesions) -> FoldRecord:
-    train, test = ([lesions.patients[row] for row in rows] for rows in split)
+    which, whose = lesions.which, np.asarray(lesions.patients)
+    train, test = split
     fitted = part.fitted
     return FoldRecord(
         number=number,
-        train_lesions=len(train),
-        train_patients=len(set(train)),
-        test_lesions=len(test),
-        test_patients=len(set(test)),
+        train_lesions=len(np.unique(which[train])),
+        train_patients=len(np.unique(whose[train])),
+        test_lesions=len(np.unique(which[test])),
+        test_patients=len(np.unique(whose[test])),
         limit=fitted.limit,
         selected=tuple(lesions.names[column] for column in fitted.ranked),
         chosen=fitted.chosen,
@@ -275,12 +277,13 @@ def _not_harmonised(lesions: Lesions, config: ClassifierConfig) -> tuple[Caution
 
 
 def _summary(lesions: Lesions) -> dict[str, Any]:
+    _, once = np.unique(lesions.which, return_index=True)
     return {
-        "lesions": len(lesions),
+        "lesions": len(once),
         "patients": len(set(lesions.patients)),
         "features": len(lesions.names),
-        "classes": dict(sorted(Counter(lesions.labels).items())),
-        "centres": dict(sorted(Counter(lesions.centres).items())),
+        "classes": dict(sorted(Counter(lesions.labels[row] for row in once).items())),
+        "centres": dict(sorted(Counter(lesions.centres[row] for row in once).items())),
     }
 
 

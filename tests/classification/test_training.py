@@ -69,6 +69,17 @@ def test_no_fold_keeps_more_features_than_a_tenth_of_its_training_lesions():
     assert sum(fold.test_lesions for fold in done.folds) == 170
 
 
+def test_a_lesion_that_was_measured_twice_counts_once():
+    given = lesions(240, 60)
+    done = train(replace(given, counted_as=given.patients), CONFIG)
+    assert done.model.summary["lesions"] == sum(done.model.summary["classes"].values()) == 120
+    assert len(done.probabilities) == 240
+    assert sum(fold.test_lesions for fold in done.folds) == 120
+    assert {fold.train_lesions + fold.test_lesions for fold in done.folds} == {120}
+    assert all(0 < len(fold.selected) <= fold.limit == fold.train_lesions // 10 for fold in done.folds)
+    assert 0 < len(done.model.selected) <= 12
+
+
 def test_labels_of_tested_lesions_do_not_change_what_is_said_of_them():
     given = lesions(120, 10)
     codes = codes_of(given)
