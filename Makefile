@@ -68,15 +68,18 @@ benchmark-classification: setup
 # The shipped classifier of synthetic lesions, from nothing: hours for the studies, then minutes.
 benchmark-phantom-classes: setup
 	$(RUN) -m fdglung phantom $(COHORT)-training --cohort benchmarks/cohort_classes_training.yaml --workers 2
+	$(RUN) -m fdglung phantom $(COHORT)-training-more --cohort benchmarks/cohort_classes_training_more.yaml --workers 2
 	$(RUN) -m fdglung phantom $(COHORT)-tests --cohort benchmarks/cohort_classes.yaml --workers 2
 	$(RUN) -m fdglung phantom $(COHORT)-centre --cohort benchmarks/cohort_external_centre.yaml --workers 2
-	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-training $(COHORT)-training-features --most 4
-	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-tests $(COHORT)-tests-features --set external=new_scanner
-	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-centre $(COHORT)-centre-features --set external=external_centre
-	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-training-features
-	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-training-features $(COHORT)-training --tests $(COHORT)-tests-features $(COHORT)-tests --centre $(COHORT)-centre-features $(COHORT)-centre
-	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-training-features $(COHORT)-tests-features $(COHORT)-tests
-	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-training-features $(COHORT)-tests-features
+	$(RUN) -m fdglung phantom $(COHORT)-further --cohort benchmarks/cohort.yaml --workers 2
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-trained $(COHORT)-training $(COHORT)-training-more --most 4
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-tested $(COHORT)-tests --set external=new_scanner
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-centre-tested $(COHORT)-centre --set external=external_centre
+	$(RUN) -m benchmarks.phantom_classes features $(COHORT)-further-tested $(COHORT)-further --set train=further --set validation=further --set internal_test=further
+	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-trained
+	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-trained --tests $(COHORT)-tested --centre $(COHORT)-centre-tested --further $(COHORT)-further-tested
+	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-trained $(COHORT)-tested
+	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-trained $(COHORT)-tested
 
 benchmark-radiomics: setup
 	$(RUN) -m benchmarks.radiomics

@@ -1,19 +1,20 @@
 """The classifier that is trained on synthetic lesions: features, training, and how well it does, step by step.
 
-`python -m benchmarks.phantom_classes features COHORT OUT` computes the features of the lesions of a cohort that
-`fdglung phantom COHORT --cohort FILE` makes, by their VOIs; it may run while the cohort grows, and is done once it said
-so. `--set SPLIT=NAME` names a set otherwise than the cohort's split; `--most` draws fewer lesions of a patient;
-`--partial` puts tables together of the studies that are done.
+`python -m benchmarks.phantom_classes features OUT COHORT [COHORT …]` computes the features of the lesions of cohorts
+that `fdglung phantom COHORT --cohort FILE` makes, by their VOIs; it may run while a cohort grows, and is done once it
+said so. Each lesion is read twice: in the context of all lesions of its study, and, where it is avid, of the avid ones
+alone, which is what is found in use. `--set SPLIT=NAME` names a set otherwise than the cohort's split; `--most` draws
+fewer lesions of a patient; `--partial` puts tables together of the studies that are done.
 
 `… train OUT` trains on the sets that its configuration names, and writes OUT/phantom.skops.
 
-`… evaluate OUT COHORT --tests OUT2 COHORT2 [--centre OUT3 COHORT3]` measures it on studies that it was not trained on
-(`benchmarks/cohort_classes.yaml`: the training's scanners, and those of a vendor that it never saw), and on a further
-centre (`benchmarks/cohort_external_centre.yaml`), beside the best possible reader of the same lesions
-(`benchmarks.phantom_limit`), and beside a forest that learned from the plans of the training lesions instead of their
-images.
+`… evaluate OUT --tests OUT2 [--centre OUT3] [--further OUT4]` measures it on studies that it was not trained on
+(`benchmarks/cohort_classes.yaml`: the training's scanners, and those of a vendor that it never saw), on a further
+centre (`benchmarks/cohort_external_centre.yaml`) and further patients, and out of fold on those that it was trained on,
+beside the best possible reader of the same lesions (`benchmarks.phantom_limit`), and beside a forest that learned from
+the plans of the training lesions instead of their images.
 
-`… found OUT OUT2 COHORT2` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
+`… found OUT OUT2` measures it on lesions as the product finds them: thresholds, and the VOI at 40 % of SUVmax.
 
 `… checks OUT OUT2` trains with shuffled classes, several times, and with a patient twice under two ids.
 """
@@ -28,15 +29,15 @@ from typing import Any
 
 SETTINGS = Path(__file__).with_name("phantom_radiomics.yaml")
 CONFIG = Path(__file__).with_name("phantom_classifier.yaml")
-NEW_SCANNER, CENTRE = "new_scanner", "external_centre"
+NEW_SCANNER, CENTRE, FURTHER = "new_scanner", "external_centre", "further"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     commands = parser.add_subparsers(required=True)
     features = commands.add_parser("features")
-    features.add_argument("cohort", type=Path)
     features.add_argument("out", type=Path)
+    features.add_argument("cohorts", type=Path, nargs="+")
     features.add_argument("--set", action="append", default=[], metavar="SPLIT=NAME")
     features.add_argument("--most", type=int, default=10, help="lesions that are drawn of a patient")
     features.add_argument("--partial", action="store_true")
@@ -46,15 +47,14 @@ def main() -> int:
     train.set_defaults(run=_train)
     evaluate = commands.add_parser("evaluate")
     evaluate.add_argument("out", type=Path)
-    evaluate.add_argument("cohort", type=Path)
-    evaluate.add_argument("--tests", type=Path, nargs=2, required=True, metavar=("OUT2", "COHORT2"))
-    evaluate.add_argument("--centre", type=Path, nargs=2, metavar=("OUT3", "COHORT3"))
+    evaluate.add_argument("--tests", type=Path, required=True)
+    evaluate.add_argument("--centre", type=Path)
+    evaluate.add_argument("--further", type=Path)
     evaluate.set_defaults(run=_evaluate)
     found = commands.add_parser("found")
     found.add_argument("out", type=Path)
     found.add_argument("tests", type=Path)
-    found.add_argument("cohort", type=Path)
-    found.add_argument("--studies", type=int, default=40)
+    found.add_argument("--studies", type=int, default=100)
     found.set_defaults(run=_found)
     checks = commands.add_parser("checks")
     checks.add_argument("out", type=Path)
@@ -71,9 +71,9 @@ def _features(options: argparse.Namespace) -> int:
 
     names = dict(one.split("=", 1) for one in options.set)
     whole = write_features(
-        options.cohort, options.out, SETTINGS, set_names=names, most=options.most, partial=options.partial
+        options.cohorts, options.out, SETTINGS, set_names=names, most=options.most, partial=options.partial
     )
-    print("done" if whole else "the cohort is not whole")
+    print("done" if whole else "not all studies are there")
     return 0 if whole else 3
 
 
@@ -84,7 +84,7 @@ def _train(options: argparse.Namespace) -> int:
     from fdglung.cli import main as fdglung
 
     labels = pd.read_csv(options.out / "drawn.csv")
-    trained = labels[labels["set"].isin(from_yaml(CONFIG).training_sets)]
+    trained = labels[labels["set"].isin(from_yaml(CONFIG).training_sets)].drop_duplicates(["study", "lesion"])
     text = f"{len(trained)} synthetic lesions of {trained['patient'].nunique()} synthetic patients (fdglung phantom)"
     given = [str(options.out / "features.csv"), "--labels", str(options.out / "drawn.csv"), "--config", str(CONFIG)]
     out = ["--out", str(options.out / "phantom.skops"), "--trained-on", text, "--overwrite"]
@@ -92,28 +92,48 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from benchmarks.phantom_measures import SEEN, print_areas, write_informed, write_limits, write_predictions
+    import pandas as pd
+
+    from benchmarks.phantom_measures import (
+        SEEN,
+        print_areas,
+        write_informed,
+        write_limits,
+        write_predictions,
+        write_unseen,
+    )
+    from benchmarks.phantom_tables import ALL
     from fdglung.classification import from_yaml
     from fdglung.evaluation.classification import evaluate_classification
 
-    sets = [("internal_test", *options.tests), (NEW_SCANNER, *options.tests)]
-    if options.centre:
-        sets.append((CENTRE, *options.centre))
-    model = options.out / "phantom.skops"
-    predictions = write_predictions(model, sets, options.out / "predictions.csv")
-    limits = {name: write_limits(predictions, sets, options.out / f"limit_{name}.csv", seen=name) for name in SEEN}
-    trained = (options.out, options.cohort, from_yaml(CONFIG).training_sets)
-    informed = write_informed(predictions, sets, options.out / "informed.csv", trained=trained)
-    print_areas({"model": predictions, "plans learned": informed, **limits})
+    out = options.out
+    sets = [("internal_test", options.tests), (NEW_SCANNER, options.tests)]
+    sets += [(CENTRE, options.centre)] if options.centre else []
+    sets += [(FURTHER, options.further)] if options.further else []
+    predictions = write_predictions(out / "phantom.skops", sets, out / "predictions.csv")
+    limits = {name: write_limits(predictions, out / f"limit_{name}.csv", seen=name) for name in SEEN}
+    informed = write_informed(predictions, out / "informed.csv", trained=out, sets=from_yaml(CONFIG).training_sets)
+    tables = {"model": predictions, "plans learned": informed, **limits}
+    print_areas(tables)
+    print_areas(tables, most=4)
+    unseen = write_unseen(out / "phantom.skops", out / "phantom.predictions.csv", out, out / "unseen.csv")
+    print_areas(
+        {"model": unseen} | {name: write_limits(unseen, out / f"unseen_limit_{name}.csv", seen=name) for name in SEEN}
+    )
     # Tables and plots of model and limit on the same draws.
-    evaluate_classification(predictions, options.out / "evaluation", compare=limits["study"], overwrite=True)
+    whole = {}
+    for path in (predictions, limits["study"]):
+        table = pd.read_csv(path)
+        whole[path] = path.with_name(f"{path.stem}_{ALL}.csv")
+        table[table["reading"] == ALL].to_csv(whole[path], index=False)
+    evaluate_classification(whole[predictions], out / "evaluation", compare=whole[limits["study"]], overwrite=True)
     return 0
 
 
 def _found(options: argparse.Namespace) -> int:
     from benchmarks.phantom_found import print_found
 
-    print_found(options.out / "phantom.skops", options.tests / "labels.csv", options.cohort, studies=options.studies)
+    print_found(options.out / "phantom.skops", options.tests / "labels.csv", studies=options.studies)
     return 0
 
 

@@ -22,18 +22,18 @@ from fdglung.pipeline import Settings, find_lesions, find_lungs
 from fdglung.radiomics import extract, from_yaml
 
 
-def print_found(model: Path, labels: Path, cohort: Path, *, studies: int) -> None:
+def print_found(model: Path, labels: Path, *, studies: int) -> None:
     """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones."""
     loaded = load_model(model)
     known = pd.read_csv(labels)
-    cases = list(dict.fromkeys(known[known["set"] == "internal_test"]["case"]))[:studies]
+    folders = list(dict.fromkeys(known[known["set"] == "internal_test"]["study"]))[:studies]
     rows: list[dict[str, Any]] = []
-    for case in tqdm(cases, desc="studies"):
-        rows += _rows(cohort / case, loaded, known[known["case"] == case])
+    for folder in tqdm(folders, desc="studies"):
+        rows += _rows(Path(folder), loaded, known[known["study"] == folder])
     table = pd.DataFrame(rows)
     table.to_csv(model.with_name("found.csv"), index=False)
     hits = table[table["truth"] != ""]
-    print(f"{len(cases)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
+    print(f"{len(folders)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
     for kinds in (("lung",), ("lung", "node")):
         part = hits[hits["kind"].isin(kinds)]
         codes = np.array([loaded.classes.index(one) for one in part["truth"]])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,17 +22,16 @@ _LEAST_LEFT = 0.8
 """Of the planned SUVmax: what bounds a lesion, and a cavity in it, may cut off its hottest part and add nothing."""
 
 Key = tuple[str, int]
+"""Folder of a study, and the label of a lesion."""
 
 
-def limits(folder: Path, keys: list[Key], *, priors: Mapping[LesionClass, float], whole: bool) -> NDArray[np.float64]:
+def limits(keys: Sequence[Key], *, priors: Mapping[LesionClass, float], whole: bool) -> NDArray[np.float64]:
     """Return the posterior of each lesion of the lungs, given all that plans decide but the seeds of shapes.
 
     Parameters
     ----------
-    folder
-        Of the cohort.
     keys
-        Study and label of each lesion.
+        Of each lesion; all studies of one overlap.
     priors
         Shares of the classes: among the patients for a whole study, else among the lesions.
     whole
@@ -45,20 +43,20 @@ def limits(folder: Path, keys: list[Key], *, priors: Mapping[LesionClass, float]
         (lesions, 4), classes in the order of `LesionClass`.
 
     """
-    overlap = json.loads((folder / "cohort.json").read_text(encoding="utf-8"))["cohort"]["overlap"]
-    seen = [one for one, _ in studies(folder, keys)] if whole else alone(folder, keys)
+    overlap = float(read_truth(Path(keys[0][0])).parameters["overlap"])
+    seen = [one for one, _ in studies(keys)] if whole else alone(keys)
     return posterior(seen, overlap=overlap, priors=priors, counted=whole)
 
 
-def alone(folder: Path, keys: list[Key]) -> list[Disease]:
-    """Return for each lesion of a cohort, by study and label, its patient's disease with this lesion alone."""
-    return [replace(disease, plans=(own,)) for disease, own in studies(folder, keys)]
+def alone(keys: Sequence[Key]) -> list[Disease]:
+    """Return for each lesion its patient's disease with this lesion alone."""
+    return [replace(disease, plans=(own,)) for disease, own in studies(keys)]
 
 
-def studies(folder: Path, keys: list[Key]) -> list[tuple[Disease, LesionPlan]]:
-    """Return for each lesion of a cohort, by study and label, all that was drawn of its disease, and its own plan."""
-    found = {case: _planned(folder / case) for case in dict.fromkeys(case for case, _ in keys)}
-    return [(found[case][0], found[case][1][label]) for case, label in keys]
+def studies(keys: Sequence[Key]) -> list[tuple[Disease, LesionPlan]]:
+    """Return for each lesion all that was drawn of its disease, and its own plan."""
+    found = {study: _planned(Path(study)) for study in dict.fromkeys(study for study, _ in keys)}
+    return [(found[study][0], found[study][1][label]) for study, label in keys]
 
 
 def described_in_context(lesions: Iterable[tuple[Disease, LesionPlan]]) -> pd.DataFrame:

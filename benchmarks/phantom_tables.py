@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,12 @@ AVID_SUV, FRACTION = 2.5, 0.4
 REACH_MM = 6.0
 """About a true mask, how far a VOI may reach: the PET's blur."""
 
+ALL, AVID = "all", "avid"
+"""Readings of a study: all its lesions, by which each has its context, or those alone that reach `AVID_SUV`."""
+
 
 def write_features(
-    cohort: Path,
+    cohorts: Sequence[Path],
     out: Path,
     settings: Path,
     *,
@@ -44,11 +47,13 @@ def write_features(
 
     Parameters
     ----------
-    cohort
-        Folder of `fdglung phantom --format nifti`, which may still be growing.
+    cohorts
+        Folders of `fdglung phantom --format nifti`, each of its own name, which may still be growing.
     out
-        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, ``labels.csv`` with the
-        classes of all lesions, and ``drawn.csv`` with those of the lesions drawn (`drawn_lesions`).
+        ``studies/`` with a table a study; at the end ``features.csv`` with its settings, which has each study as a case
+        of its own for either reading (`ALL`, `AVID`); ``drawn.csv`` with the classes of the lesions drawn
+        (`drawn_lesions`), as often as they are read, and which was drawn first, second …; ``labels.csv`` with those of
+        all lesions.
     settings
         YAML of `fdglung radiomics`.
     set_names
@@ -65,28 +70,42 @@ def write_features(
 
     """
     chosen = from_yaml(settings)
-    (out / "studies").mkdir(parents=True, exist_ok=True)
-    recipes = json.loads((cohort / "cohort.json").read_text(encoding="utf-8"))["studies"]
-    there = [one for one in recipes if (cohort / one["name"] / "study.json").is_file()]
-    done = [one for one in there if (out / "studies" / f"{one['name']}.csv").exists()]
+    studies = [one for cohort in cohorts for one in _studies(cohort, out)]
+    for _, table in studies:
+        table.parent.mkdir(parents=True, exist_ok=True)
+    there = [one for one in studies if (one[0] / "study.json").is_file()]
+    done = [one for one in there if one[1].exists()]
     if not partial:
         with Workers() as workers:
-            for recipe in tqdm([one for one in there if one not in done], desc="features"):
-                _extract(cohort / recipe["name"], out / "studies" / f"{recipe['name']}.csv", chosen, workers)
+            for folder, table in tqdm([one for one in there if one not in done], desc="features"):
+                _extract(folder, table, chosen, workers)
         done = there
-    if partial or len(done) == len(recipes):
-        _put_together(cohort, out, done, set_names or {}, most)
-    return len(done) == len(recipes)
+    if partial or len(done) == len(studies):
+        _put_together(done, out, set_names or {}, most)
+    return len(done) == len(studies)
+
+
+def _studies(cohort: Path, out: Path) -> list[tuple[Path, Path]]:
+    """Return the folder of each study of a cohort, and the table of its features."""
+    names = [one["name"] for one in _recipes(cohort)]
+    return [(cohort / name, out / "studies" / cohort.name / f"{name}.csv") for name in names]
+
+
+def _recipes(cohort: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((cohort / "cohort.json").read_text(encoding="utf-8"))["studies"]
+    return found
 
 
 def drawn_lesions(truth: Truth, most: int = MOST) -> list[int]:
-    """Return the labels of up to `most` lesions in the lungs, drawn at random, the same whenever a study is asked for.
+    """Return the labels of up to `most` lesions in the lungs in the order in which they are drawn.
 
-    Avid nodes are left out: the best possible reader of the limit reads lesions of the lungs.
+    They are the same whenever a study is asked for, and with fewer the first of them. Avid nodes are left out: the best
+    possible reader of the limit reads lesions of the lungs.
     """
     labels = [lesion.label for lesion in truth.lesions if lesion.kind == "lung"]
     random = np.random.default_rng([int(str(truth.parameters["seed"])), 10])
-    return sorted(random.permutation(labels)[:most].tolist())
+    drawn: list[int] = random.permutation(labels)[:most].tolist()
+    return drawn
 
 
 def read_pair(folder: Path) -> dict[str, sitk.Image]:
@@ -140,33 +159,40 @@ def _extract(folder: Path, table: Path, settings: RadiomicsSettings, workers: Wo
     write_table(extract(images, masks, settings, labels=sorted(uids), tracking_uids=uids, workers=workers), table)
 
 
-def _put_together(
-    cohort: Path, out: Path, recipes: list[dict[str, Any]], set_names: Mapping[str, str], most: int
-) -> None:
+def _put_together(studies: list[tuple[Path, Path]], out: Path, set_names: Mapping[str, str], most: int) -> None:
     tables, labels, drawn = [], [], []
-    for recipe in recipes:
-        path = out / "studies" / f"{recipe['name']}.csv"
+    cohorts = {folder.parent for folder, _ in studies}
+    recipes = {(cohort, one["name"]): one for cohort in cohorts for one in _recipes(cohort)}
+    for folder, path in studies:
         table = pd.read_csv(path, dtype=dict.fromkeys(KEYS, str), float_precision="round_trip")
-        tables.append(pd.concat([pd.DataFrame({"case": [recipe["name"]] * len(table)}), table], axis=1))
-        patient = json.loads((cohort / recipe["name"] / "study.json").read_text(encoding="utf-8"))["patient_id"]
-        truth = read_truth(cohort / recipe["name"])
-        rows = list(_labels(recipe, patient, truth, set_names))
-        labels += rows
-        chosen = drawn_lesions(truth, most)
-        drawn += [row for row in rows if row["lesion"] in chosen]
-    settings = (out / "studies" / f"{recipes[0]['name']}{SETTINGS_SUFFIX}").read_text(encoding="utf-8")
+        # It would name two rows: case and lesion tell the readings apart.
+        table = table.drop(columns="tracking_uid")
+        truth = read_truth(folder)
+        rows = pd.DataFrame(_labels(folder, recipes[folder.parent, folder.name], truth, set_names))
+        labels.append(rows)
+        order = {label: place for place, label in enumerate(drawn_lesions(truth, most), 1)}
+        chosen = rows[rows["lesion"].isin(order)]
+        for reading, seen in ((ALL, table), (AVID, table[table["PET_suv_max"] >= AVID_SUV])):
+            case = f"{folder.parent.name}/{folder.name} {reading}"
+            tables.append(pd.concat([pd.Series(case, index=seen.index, name="case"), seen], axis=1))
+            read = chosen[chosen["lesion"].isin(seen["lesion"].astype(int))]
+            own = {"drawn": read["lesion"].map(order), "case": case, "reading": reading}
+            same = f"{folder.parent.name}/{folder.name} " + read["lesion"].astype(str)
+            drawn.append(read.assign(**own, counted_as=same))
+    settings = studies[0][1].with_suffix(SETTINGS_SUFFIX).read_text(encoding="utf-8")
     (out / FEATURES).with_suffix(SETTINGS_SUFFIX).write_text(settings, encoding="utf-8")
     pd.concat(tables, ignore_index=True).to_csv(out / FEATURES, index=False)
-    pd.DataFrame(labels).to_csv(out / LABELS, index=False)
-    pd.DataFrame(drawn).to_csv(out / DRAWN, index=False)
+    pd.concat(labels, ignore_index=True).to_csv(out / LABELS, index=False)
+    pd.concat(drawn, ignore_index=True).to_csv(out / DRAWN, index=False)
 
 
 def _labels(
-    recipe: dict[str, Any], patient: str, truth: Truth, set_names: Mapping[str, str]
+    folder: Path, recipe: Mapping[str, Any], truth: Truth, set_names: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
+    patient = json.loads((folder / "study.json").read_text(encoding="utf-8"))["patient_id"]
     for lesion in truth.lesions:
         yield {
-            "case": recipe["name"],
+            "study": str(folder),
             "lesion": lesion.label,
             "patient": patient,
             "class": lesion.lesion_class.value,

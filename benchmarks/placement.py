@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd  # type: ignore[import-untyped]
 
+from benchmarks.phantom_tables import ALL
 from fdglung.phantom.writer.truth import read_truth
 
 LOBES = ("upper", "middle", "lower")
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("cohort", type=Path, metavar="COHORT")
     options = parser.parse_args()
     table = pd.read_csv(options.features)
+    table = table[table["case"].str.endswith(f" {ALL}")]
     table = table.rename(columns={name: name.removeprefix("PLACEMENT_") for name in table.columns})
     truth = _truth(options.cohort, table["case"].unique())
     table = table.merge(truth, on=["case", "lesion"], validate="one_to_one")
@@ -44,7 +46,7 @@ def _truth(cohort: Path, cases: list[str]) -> pd.DataFrame:
     rows = [
         {"case": case, "lesion": lesion.label, "kind": lesion.kind, "place": lesion.place}
         for case in cases
-        for lesion in read_truth(cohort / case).lesions
+        for lesion in read_truth(cohort / Path(case.removesuffix(f" {ALL}")).name).lesions
     ]
     return pd.DataFrame(rows)
 
