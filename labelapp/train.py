@@ -168,6 +168,7 @@ class FineTune(TrainTask):  # type: ignore[misc]
             str(run / "out" / "checkpoints" / "model.pt"),
             str(run / "model"),
             trained_on=f"{known}; tuned to {studies} annotated stud{'y' if studies == 1 else 'ies'}",
+            half=False,
         )
         return Path(paths[-1])
 

@@ -205,7 +205,7 @@ def write_torch(path: Path | str, spec: NetworkSpec, weights: dict[str, Any], **
     _written_beside(Path(path), lambda partial: torch.save(content, partial))
 
 
-def write_onnx(path: Path | str, checkpoint: Checkpoint, *, precision: str = "single") -> None:
+def write_onnx(path: Path | str, checkpoint: Checkpoint, *, half: bool = False) -> None:
     """Export a torch checkpoint to ONNX with its description, for any batch and any window.
 
     Parameters
@@ -214,9 +214,8 @@ def write_onnx(path: Path | str, checkpoint: Checkpoint, *, precision: str = "si
         Where to.
     checkpoint
         A torch checkpoint.
-    precision
-        How to store weights: one of `fdglung.network.onnx_export.PRECISIONS`. They are computed with in single
-        precision all the same.
+    half
+        Whether to store weights in half precision; they are computed with in single precision all the same.
 
     Raises
     ------
@@ -226,7 +225,7 @@ def write_onnx(path: Path | str, checkpoint: Checkpoint, *, precision: str = "si
     """
     from fdglung.network.onnx_export import onnx_model
 
-    model = onnx_model(load_network(checkpoint), checkpoint.spec, precision=precision)
+    model = onnx_model(load_network(checkpoint), checkpoint.spec, half=half)
     model.metadata_props.add(key=SPEC_KEY, value=to_json(checkpoint.spec))
     model.metadata_props.add(key="made_from_sha256", value=checkpoint.sha256)
     _written_beside(Path(path), lambda partial: partial.write_bytes(model.SerializeToString()))

@@ -162,7 +162,7 @@ def test_the_folds_of_the_sarcomas_test_each_patient_once_and_never_train_on_the
 def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answers_alike(dataset, tmp_path):
     train(dataset=dataset, out=tmp_path, max_epochs=1)
     source = tmp_path / "checkpoints" / "model.pt"
-    paths = publish(str(source), str(tmp_path / "shipped"), trained_on="noise", precision="half")
+    paths = publish(str(source), str(tmp_path / "shipped"), trained_on="noise", half=True)
     assert [path.name for path in paths] == ["shipped.pt", "shipped.onnx"]
     assert paths[0].stat().st_size < 0.8 * source.stat().st_size
     image = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 32)).astype(np.float32)
@@ -177,8 +177,8 @@ def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answe
 def test_a_torch_file_is_made_of_an_onnx_file_that_ships(dataset, tmp_path):
     train(dataset=dataset, out=tmp_path, max_epochs=1)
     source = str(tmp_path / "checkpoints" / "model.pt")
-    _, shipped = publish(source, str(tmp_path / "shipped"), trained_on="noise")
-    (made,) = publish(str(shipped), str(tmp_path / "made"), trained_on="", onnx=False)
+    _, shipped = publish(source, str(tmp_path / "shipped"), trained_on="noise", half=False)
+    (made,) = publish(str(shipped), str(tmp_path / "made"), trained_on="", half=False, onnx=False)
     before, after = (read_torch(path)["network"] for path in (tmp_path / "checkpoints" / "model.pt", made))
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert read_checkpoint(made).spec.trained_on == "noise"

@@ -78,20 +78,17 @@ def test_the_export_is_made_once_and_kept(tmp_path, monkeypatch):
     assert kept[0].stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-@pytest.mark.parametrize(("precision", "room", "apart"), [("half", 0.6, 0.05), ("int8", 0.35, 0.2)])
-def test_small_weights_take_less_room_and_answer_alike(tmp_path, precision, room, apart, backend):
+def test_half_precision_weights_take_half_the_room_and_answer_alike(tmp_path):
     checkpoint = checkpoint_of(tmp_path, features=[8, 16, 32])
-    for name in ("single", precision):
-        write_onnx(tmp_path / f"{name}.onnx", checkpoint, precision=name)
-    size = {name: (tmp_path / f"{name}.onnx").stat().st_size for name in ("single", precision)}
-    assert size[precision] < room * size["single"]
-    full, small = (
-        backends.open_predictor(read_checkpoint(tmp_path / f"{name}.onnx"), backend).predict(batch())
-        for name in ("single", precision)
+    for half in (False, True):
+        write_onnx(tmp_path / f"{half}.onnx", checkpoint, half=half)
+    assert (tmp_path / "True.onnx").stat().st_size < 0.6 * (tmp_path / "False.onnx").stat().st_size
+    full, half = (
+        backends.open_predictor(read_checkpoint(tmp_path / f"{half}.onnx"), "openvino").predict(batch())
+        for half in (False, True)
     )
-    # Weights are off by up to 2^-11 of themselves, or 2^-8 of the largest of their channel; twenty layers add up.
-    assert 0 < np.abs(small - full).max() < apart
+    # Weights are off by up to 2^-11 of themselves; twenty layers add up.
+    assert 0 < np.abs(half - full).max() < 0.05
 
 
 def test_on_a_cpu_the_fastest_installed_backend_is_chosen(tmp_path, monkeypatch):
@@ -117,19 +114,15 @@ def test_an_unknown_backend_is_refused(tmp_path):
         backends.open_predictor(checkpoint, "abacus")
 
 
-@pytest.mark.parametrize("precision", ["single", "half", "int8"])
+@pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("architecture", ["unet", "dynunet", "segresnet_ds"])
-def test_an_onnx_file_keeps_the_weights_that_torch_trains_on(tmp_path, architecture, precision):
+def test_an_onnx_file_keeps_the_weights_that_torch_trains_on(tmp_path, architecture, half):
     checkpoint = checkpoint_of(tmp_path, architecture=architecture)
-    write_onnx(tmp_path / "model.onnx", checkpoint, precision=precision)
+    write_onnx(tmp_path / "model.onnx", checkpoint, half=half)
     before, after = (load_network(read_checkpoint(tmp_path / f"model.{end}")).state_dict() for end in ("pt", "onnx"))
     assert list(before) == list(after)
     for name, values in before.items():
-        if precision == "int8" and values.ndim > 2:
-            step = values.abs().flatten(1).amax(1) / 127
-            assert ((values - after[name]).abs().flatten(1).amax(1) <= 0.5001 * step).all(), name
-        else:
-            assert torch.equal(values if precision == "single" else values.half().float(), after[name]), name
+        assert torch.equal(values.half().float() if half else values, after[name]), name
 
 
 def test_onnx_weights_of_another_architecture_are_refused(tmp_path):
