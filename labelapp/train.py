@@ -165,7 +165,7 @@ class FineTune(TrainTask):  # type: ignore[misc]
 
         known = spec.trained_on or "data that its file does not name"
         paths = publish(
-            str(run / "out" / "checkpoints" / "model.pt"),
+            [str(run / "out" / "checkpoints" / "model.pt")],
             str(run / "model"),
             trained_on=f"{known}; tuned to {studies} annotated stud{'y' if studies == 1 else 'ies'}",
             half=False,

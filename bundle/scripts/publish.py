@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from fdglung.errors import CheckpointError
 from fdglung.network.checkpoint import read_checkpoint, read_weights, write_onnx, write_torch
 
 
-def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool = True) -> list[Path]:
+def publish(sources: Sequence[str], target: str, *, trained_on: str, half: bool, onnx: bool = True) -> list[Path]:
     """Write ``TARGET.pt`` and ``TARGET.onnx``; return their paths.
 
     Parameters
     ----------
-    source
-        A checkpoint of either kind.
+    sources
+        Checkpoints of either kind. Of several, of one network at different times of its training, the mean of the
+        weights is taken (Wortsman et al., Proc Mach Learn Res 2022;162:23965, arXiv:2203.05482).
     target
         Path without its ending.
     trained_on
@@ -27,9 +31,14 @@ def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool
     onnx
         Whether to write the ONNX file too.
 
+    Raises
+    ------
+    CheckpointError
+        A source cannot be read, or is of another network than the first.
+
     """
-    checkpoint = read_checkpoint(source)
-    weights = read_weights(Path(source))
+    checkpoint = read_checkpoint(sources[0])
+    weights = _mean_weights(sources)
     if half:
         weights = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
     spec = dataclasses.replace(checkpoint.spec, trained_on=trained_on or checkpoint.spec.trained_on)
@@ -41,16 +50,39 @@ def publish(source: str, target: str, *, trained_on: str, half: bool, onnx: bool
     return paths
 
 
+def _mean_weights(sources: Sequence[str]) -> dict[str, Any]:
+    first, *others = ((source, read_checkpoint(source), read_weights(Path(source))) for source in sources)
+    for source, checkpoint, _ in others:
+        if dataclasses.replace(checkpoint.spec, trained_on=first[1].spec.trained_on) != first[1].spec:
+            raise CheckpointError(
+                f"{source} is of another network than {first[0]}",
+                attribute="source",
+                remedy="Give checkpoints of one network at different times of its training",
+            )
+    if not others:
+        return first[2]
+    every = [first[2], *(weights for _, _, weights in others)]
+    return {
+        name: torch.stack([weights[name].float() for weights in every]).mean(dim=0)
+        if value.is_floating_point()
+        else value
+        for name, value in first[2].items()
+    }
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", help="checkpoint, such as OUT/checkpoints/model.pt, or an ONNX file that ships")
+    checkpoint = "checkpoint, such as OUT/checkpoints/model.pt, or an ONNX file that ships"
+    parser.add_argument("source", help=checkpoint)
     parser.add_argument("target", help="path without ending, such as bundle/models/model_0")
+    parser.add_argument("--average", action="append", default=[], metavar="FILE", help="its weights are averaged in")
     parser.add_argument("--trained_on", default="", help="what stands beside each result")
     parser.add_argument("--half", action="store_true", help="store weights in half precision")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for path in publish(options.source, options.target, trained_on=options.trained_on, half=options.half):
+    sources = [options.source, *options.average]
+    for path in publish(sources, options.target, trained_on=options.trained_on, half=options.half):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 

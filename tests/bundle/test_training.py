@@ -9,9 +9,11 @@ from scripts.state import DivergedError
 from scripts.sts_datalist import make_datalist
 
 from fdglung.errors import CheckpointError, DataListError
+from fdglung.network import architectures
 from fdglung.network.backends import open_predictor
-from fdglung.network.checkpoint import read_checkpoint, read_torch
+from fdglung.network.checkpoint import read_checkpoint, read_torch, write_torch
 from tests.bundle.bundles import TINY, refused, train, workflow
+from tests.network.networks import small_spec
 
 DICE_OF_A_TINY_NETWORK = 0.85
 """What 120 steps reach on a hot ball in noise with a hot bar beside it, with room: 0.93 was measured."""
@@ -162,7 +164,7 @@ def test_the_folds_of_the_sarcomas_test_each_patient_once_and_never_train_on_the
 def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answers_alike(dataset, tmp_path):
     train(dataset=dataset, out=tmp_path, max_epochs=1)
     source = tmp_path / "checkpoints" / "model.pt"
-    paths = publish(str(source), str(tmp_path / "shipped"), trained_on="noise", half=True)
+    paths = publish([str(source)], str(tmp_path / "shipped"), trained_on="noise", half=True)
     assert [path.name for path in paths] == ["shipped.pt", "shipped.onnx"]
     assert paths[0].stat().st_size < 0.8 * source.stat().st_size
     image = np.random.default_rng(0).normal(size=(1, 2, 32, 32, 32)).astype(np.float32)
@@ -174,11 +176,26 @@ def test_a_published_checkpoint_is_smaller_says_what_it_was_trained_on_and_answe
         assert np.abs(open_predictor(checkpoint, backend).predict(image) - expected).max() < 0.05
 
 
+def test_weights_of_several_checkpoints_are_averaged_unless_they_are_of_other_networks(tmp_path):
+    weights = architectures.build(small_spec()).state_dict()
+    for name, factor in (("one", 1.0), ("three", 3.0)):
+        write_torch(tmp_path / f"{name}.pt", small_spec(), {key: factor * value for key, value in weights.items()})
+    sources = [str(tmp_path / f"{name}.pt") for name in ("one", "three")]
+    (made,) = publish(sources, str(tmp_path / "made"), trained_on="noise", half=False, onnx=False)
+    averaged = read_torch(made)["network"]
+    assert all(torch.equal(averaged[key], 2 * value) for key, value in weights.items())
+    other = small_spec(features=[8, 16, 32])
+    write_torch(tmp_path / "other.pt", other, architectures.build(other).state_dict())
+    with pytest.raises(CheckpointError, match=r"other\.pt is of another network than .*one\.pt"):
+        publish([sources[0], str(tmp_path / "other.pt")], str(tmp_path / "refused"), trained_on="noise", half=False)
+    assert not list(tmp_path.glob("refused*"))
+
+
 def test_a_torch_file_is_made_of_an_onnx_file_that_ships(dataset, tmp_path):
     train(dataset=dataset, out=tmp_path, max_epochs=1)
     source = str(tmp_path / "checkpoints" / "model.pt")
-    _, shipped = publish(source, str(tmp_path / "shipped"), trained_on="noise", half=False)
-    (made,) = publish(str(shipped), str(tmp_path / "made"), trained_on="", half=False, onnx=False)
+    _, shipped = publish([source], str(tmp_path / "shipped"), trained_on="noise", half=False)
+    (made,) = publish([str(shipped)], str(tmp_path / "made"), trained_on="", half=False, onnx=False)
     before, after = (read_torch(path)["network"] for path in (tmp_path / "checkpoints" / "model.pt", made))
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert read_checkpoint(made).spec.trained_on == "noise"
