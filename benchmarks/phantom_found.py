@@ -23,7 +23,10 @@ from fdglung.radiomics import extract, from_yaml
 
 
 def print_found(model: Path, labels: Path, *, studies: int) -> None:
-    """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones."""
+    """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones.
+
+    Lesions of the lungs alone, with nodes, and those of the lungs by whether their study has false findings.
+    """
     loaded = load_model(model)
     known = pd.read_csv(labels)
     folders = list(dict.fromkeys(known[known["set"] == "internal_test"]["study"]))[:studies]
@@ -34,8 +37,10 @@ def print_found(model: Path, labels: Path, *, studies: int) -> None:
     table.to_csv(model.with_name("found.csv"), index=False)
     hits = table[table["truth"] != ""]
     print(f"{len(folders)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
-    for kinds in (("lung",), ("lung", "node")):
-        part = hits[hits["kind"].isin(kinds)]
+    lungs, noisy = hits["kind"] == "lung", hits["case"].isin(table[table["truth"] == ""]["case"])
+    parts = {"lung": hits[lungs], "lung and node": hits}
+    parts |= {"lung, no false finding": hits[lungs & ~noisy], "lung, false findings": hits[lungs & noisy]}
+    for title, part in parts.items():
         codes = np.array([loaded.classes.index(one) for one in part["truth"]])
         for name in ("found", "drawn"):
             chances = part[[f"{name}_{one}" for one in loaded.classes]].to_numpy()
@@ -45,7 +50,7 @@ def print_found(model: Path, labels: Path, *, studies: int) -> None:
             )
             right = (chances.argmax(axis=1) == codes).mean()
             print(
-                f"{' and '.join(kinds)}, {name}: {len(part)} lesions, macro AUC {area.value:.3f} "
+                f"{title}, {name}: {len(part)} lesions of {part['case'].nunique()} studies, macro AUC {area.value:.3f} "
                 f"({area.low:.3f} to {area.high:.3f}), accuracy {right:.3f}"
             )
     print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)} found")

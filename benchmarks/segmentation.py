@@ -89,7 +89,7 @@ def sts(options: argparse.Namespace) -> None:
     names = ("gtv", "avid", "SUV 2.5 for gtv", "SUV 2.5 for avid")
     found: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in names}
     for fold in range(FOLDS):
-        networks = [_open(options, f"sts/{path.name}") for path in sorted(options.models.glob(f"sts/gtv_{fold}*.onnx"))]
+        network = _open(options, f"sts/gtv_{fold}.onnx")
         for entry in tqdm(lists[f"test_{fold}"][: options.limit], desc=f"fold {fold}"):
             whole = [sitk.ReadImage(str(folder / entry[key])) for key in ("pet", "ct", "label")]
             for seed in range(options.crops):
@@ -98,7 +98,7 @@ def sts(options: argparse.Namespace) -> None:
                 suv = sitk.GetArrayFromImage(pet)
                 truth = {"gtv": sitk.GetArrayFromImage(label) > 0}
                 truth["avid"] = truth["gtv"] & (suv >= AVID_SUV)
-                result = predict(pet, sitk.Cast(ct, sitk.sitkFloat32), networks, flips=options.flips)
+                result = predict(pet, sitk.Cast(ct, sitk.sitkFloat32), [network], flips=options.flips)
                 for target, least in (("gtv", 0.0), ("avid", AVID_SUV)):
                     mask = sitk.GetArrayFromImage(lesions_of(pet, result, SegmentationSettings(min_suv=least))[0]) > 0
                     found[target][entry["name"]].append(dice(truth[target], mask))
@@ -112,7 +112,7 @@ def sts(options: argparse.Namespace) -> None:
             f"| {name} | {interval(mean)} | {np.nanmedian(column):.3f} | {np.nanmin(column):.3f} | "
             f"{crops.min():.3f} to {crops.max():.3f} |"
         )
-    print(f"\n{len(found['gtv'])} patients, {options.crops} crops of each, tested by networks that never saw them")
+    print(f"\n{len(found['gtv'])} patients, {options.crops} crops of each, tested by a network that never saw them")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "sts.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

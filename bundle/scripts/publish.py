@@ -51,22 +51,20 @@ def publish(sources: Sequence[str], target: str, *, trained_on: str, half: bool,
 
 
 def _mean_weights(sources: Sequence[str]) -> dict[str, Any]:
-    first, *others = ((source, read_checkpoint(source), read_weights(Path(source))) for source in sources)
-    for source, checkpoint, _ in others:
-        if dataclasses.replace(checkpoint.spec, trained_on=first[1].spec.trained_on) != first[1].spec:
+    spec = read_checkpoint(sources[0]).spec
+    for source in sources[1:]:
+        if dataclasses.replace(read_checkpoint(source).spec, trained_on=spec.trained_on) != spec:
             raise CheckpointError(
-                f"{source} is of another network than {first[0]}",
+                f"{source} is of another network than {sources[0]}",
                 attribute="source",
                 remedy="Give checkpoints of one network at different times of its training",
             )
-    if not others:
-        return first[2]
-    every = [first[2], *(weights for _, _, weights in others)]
+    every = [read_weights(Path(source)) for source in sources]
     return {
-        name: torch.stack([weights[name].float() for weights in every]).mean(dim=0)
+        name: torch.stack([weights[name].float() for weights in every]).mean(dim=0).to(value.dtype)
         if value.is_floating_point()
         else value
-        for name, value in first[2].items()
+        for name, value in every[0].items()
     }
 
 

@@ -85,7 +85,7 @@ def fit(
     config: ClassifierConfig,
     names: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
-    which: Indices | None = None,
+    lesion_numbers: Indices | None = None,
 ) -> Fitted:
     """Fit everything on one training part.
 
@@ -112,7 +112,7 @@ def fit(
         (features,) by which parts are told apart; None where all are radiomics.
     groups
         (lesions,) what is harmonised; None for the centres.
-    which
+    lesion_numbers
         (lesions,) which lesion each row measures; None where each is one of its own. The limit of a tenth counts these.
 
     Raises
@@ -134,8 +134,8 @@ def fit(
         seed=config.seed,
         attribute="validation.inner_folds",
     )
-    each = np.arange(len(codes)) if which is None else which
-    known = _Known(codes, np.asarray(patients), np.asarray(centres if groups is None else groups), each, splits)
+    numbers = np.arange(len(codes)) if lesion_numbers is None else lesion_numbers
+    known = _Known(codes, np.asarray(patients), np.asarray(centres if groups is None else groups), numbers, splits)
     called = [""] * values.shape[1] if names is None else names
     asked = parts(called, config)
     fitted = [_fit_part(values[:, one.columns], known, is_radiomics(called)[one.columns], one.config) for one in asked]
@@ -149,7 +149,7 @@ class _Known:
     codes: Indices
     patients: NDArray[np.str_]
     groups: NDArray[np.str_]
-    which: Indices
+    lesion_numbers: Indices
     splits: Sequence[Split]
 
 
@@ -164,7 +164,7 @@ def _fit_part(
     marks: list[list[float]] = [[] for _ in options]
 
     def prepared(rows: Any) -> Preparation:
-        count = len(np.unique(known.which[rows]))
+        count = len(np.unique(known.lesion_numbers[rows]))
         return prepare(
             values[rows], codes[rows], whose[rows], groups[rows], config=config, harmonised=harmonised, lesions=count
         )

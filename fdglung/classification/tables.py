@@ -81,7 +81,7 @@ class Lesions:
         return (self.scanners or ("",) * len(self)) if by == "scanner" else self.centres
 
     @property
-    def which(self) -> NDArray[np.intp]:
+    def lesion_numbers(self) -> NDArray[np.intp]:
         """Return the number of the lesion that each row measures, (rows,), from 0 in the order of their first rows."""
         first: dict[tuple[str, int], int] = {}
         texts = self.counted_as or ("",) * len(self)

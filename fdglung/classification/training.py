@@ -217,8 +217,8 @@ def _run(
 
 def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: ClassifierConfig, split: Split) -> _Part:
     train, test = split
-    whose, where, groups, which = (
-        np.asarray(one) for one in (lesions.patients, lesions.centres, _groups(lesions, config), lesions.which)
+    whose, where, groups = (
+        np.asarray(texts) for texts in (lesions.patients, lesions.centres, _groups(lesions, config))
     )
     fitted = fit(
         lesions.values[train],
@@ -229,7 +229,7 @@ def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: Clas
         config=config,
         names=lesions.names,
         groups=groups[train].tolist(),
-        which=which[train],
+        lesion_numbers=lesions.lesion_numbers[train],
     )
     inside = fitted.preparation.apply(lesions.values[train], groups[train])
     neighbours = config.undetermined.neighbours
@@ -242,14 +242,14 @@ def _part(lesions: Lesions, codes: Indices, classes: Sequence[str], config: Clas
 
 
 def _record(number: int, split: Split, part: _Part, lesions: Lesions) -> FoldRecord:
-    which, whose = lesions.which, np.asarray(lesions.patients)
+    numbers, whose = lesions.lesion_numbers, np.asarray(lesions.patients)
     train, test = split
     fitted = part.fitted
     return FoldRecord(
         number=number,
-        train_lesions=len(np.unique(which[train])),
+        train_lesions=len(np.unique(numbers[train])),
         train_patients=len(np.unique(whose[train])),
-        test_lesions=len(np.unique(which[test])),
+        test_lesions=len(np.unique(numbers[test])),
         test_patients=len(np.unique(whose[test])),
         limit=fitted.limit,
         selected=tuple(lesions.names[column] for column in fitted.ranked),
@@ -277,7 +277,7 @@ def _not_harmonised(lesions: Lesions, config: ClassifierConfig) -> tuple[Caution
 
 
 def _summary(lesions: Lesions) -> dict[str, Any]:
-    _, once = np.unique(lesions.which, return_index=True)
+    _, once = np.unique(lesions.lesion_numbers, return_index=True)
     return {
         "lesions": len(once),
         "patients": len(set(lesions.patients)),

@@ -126,7 +126,7 @@ def test_only_the_training_set_is_taken(files):
 def test_rows_of_one_lesion_are_told_by_counted_as(files):
     change(files[1], lambda table: table.assign(counted_as=["", "", "a", "a", *table["patient"][4:]]))
     given = read_labelled([files[0]], files[1], CONFIG)
-    assert given.which.tolist() == [0, 1, 2, 2, *(3 + n // 2 for n in range(16))]
+    assert given.lesion_numbers.tolist() == [0, 1, 2, 2, *(3 + n // 2 for n in range(16))]
     change(files[1], lambda table: table.assign(counted_as=["a", "", "b", "a", *[""] * 16]))
     with pytest.raises(LabelTableError, match="row 4 of the features: counted as a lesion of another patient"):
         read_labelled([files[0]], files[1], CONFIG)
