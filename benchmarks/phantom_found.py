@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
@@ -20,21 +20,26 @@ from fdglung.evaluation.bootstrap import Bootstrap
 from fdglung.nifti import read_study
 from fdglung.pipeline import Settings, find_lesions, find_lungs
 from fdglung.radiomics import extract, from_yaml
+from fdglung.segmentation import SegmentationSettings
 
 
-def print_found(model: Path, labels: Path, *, studies: int) -> None:
+def print_found(
+    model: Path, labels: Path, *, studies: int, method: Literal["threshold", "network"] = "threshold"
+) -> None:
     """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones.
 
-    Lesions of the lungs alone, with nodes, and those of the lungs by whether their study has false findings.
+    Lesions of the lungs alone, with nodes, and those of the lungs by whether their study has false findings. What a
+    network finds is measured on its outline, as `fdglung analyze` does.
     """
     loaded = load_model(model)
     known = pd.read_csv(labels)
     folders = list(dict.fromkeys(known[known["set"] == "internal_test"]["study"]))[:studies]
+    settings = Settings(SegmentationSettings(method=method))
     rows: list[dict[str, Any]] = []
     for folder in tqdm(folders, desc="studies"):
-        rows += _rows(Path(folder), loaded, known[known["study"] == folder])
+        rows += _rows(Path(folder), loaded, known[known["study"] == folder], settings)
     table = pd.DataFrame(rows)
-    table.to_csv(model.with_name("found.csv"), index=False)
+    table.to_csv(model.with_name(f"found_{method}.csv"), index=False)
     hits = table[table["truth"] != ""]
     print(f"{len(folders)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
     lungs, noisy = hits["kind"] == "lung", hits["case"].isin(table[table["truth"] == ""]["case"])
@@ -56,10 +61,10 @@ def print_found(model: Path, labels: Path, *, studies: int) -> None:
     print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)} found")
 
 
-def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame, asked: Settings) -> list[dict[str, Any]]:
     """Return a row a finding: the true lesion that it overlaps most, and what is said of both VOIs in their studies."""
     study = read_study(folder / "pet.nii.gz", folder / "ct.nii.gz")
-    found = find_lesions(study, find_lungs(study, Settings()), Settings())
+    found = find_lesions(study, find_lungs(study, asked), asked)
     if not found.lesions:
         return []
     settings = from_yaml(model.radiomics or "")

@@ -23,6 +23,9 @@ class LesionClass:
         Class to its calibrated probability; they sum to 1.
     as_far
         Share of cases like the training's that are as far from the training lesions as this one, or farther.
+    prediction_set
+        The classes that are not ruled out, the most probable first; `Classification.prediction_set_coverage` is the
+        share of lesions like the training's whose set holds their class.
     nearest
         Class to how many of the nearest training lesions are of it.
     imputed
@@ -34,6 +37,7 @@ class LesionClass:
     name: str
     probabilities: dict[str, float]
     as_far: float
+    prediction_set: tuple[str, ...]
     nearest: dict[str, int]
     imputed: int
 
@@ -74,6 +78,8 @@ class Classification:
         Checksum of its file.
     trained_on
         What it was trained on, to follow "trained on"; empty where its maker did not say.
+    prediction_set_coverage
+        Share of the lesions of each class whose prediction set holds it, among lesions like the training's.
     patient
         What it says of the patient; None of a classifier that looks at single lesions.
 
@@ -84,6 +90,7 @@ class Classification:
     model: str
     model_sha256: str
     trained_on: str
+    prediction_set_coverage: float
     patient: PatientClass | None = None
 
     def of(self, label: int) -> LesionClass | None:
@@ -108,7 +115,9 @@ def classification_from(document: dict[str, Any]) -> Classification:
         A field is missing or there is one too many.
 
     """
-    lesions = tuple(LesionClass(**item) for item in document["lesions"])
+    lesions = tuple(
+        LesionClass(**{**item, "prediction_set": tuple(item["prediction_set"])}) for item in document["lesions"]
+    )
     patient = document.get("patient")
     more = {"patient": None if patient is None else PatientClass(**patient)}
     return Classification(**{**document, "lesions": lesions, "classes": tuple(document["classes"]), **more})

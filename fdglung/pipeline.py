@@ -326,7 +326,7 @@ def classify(
             )
         said, warnings = classified(model, features)
     tell("lesions classified", 1.0)
-    result = Classification(said, model.classes, classifier.name, classifier.sha256, model.trained_on)
+    result = _classification(said, classifier)
     return _with_classes(analysis, result, warnings if said else ())
 
 
@@ -336,7 +336,7 @@ def _classify_images(
     from fdglung.classification.image.study import classified_images
 
     lesions = analysis.findings.lesions
-    result = Classification((), model.classes, classifier.name, classifier.sha256, model.trained_on)
+    result = _classification((), classifier)
     if not lesions:
         return _with_classes(analysis, result, ())
     largest = sorted(lesions, key=lambda lesion: (-lesion.mtv_ml, lesion.label))[:MOST_EXPLAINED]
@@ -350,6 +350,18 @@ def _classify_images(
     )
     result = dataclasses.replace(result, lesions=said.lesions, patient=said.patient)
     return dataclasses.replace(_with_classes(analysis, result, said.warnings), class_maps=said.maps)
+
+
+def _classification(lesions: tuple[LesionClass, ...], classifier: Classifier) -> Classification:
+    model = classifier.model
+    return Classification(
+        lesions=lesions,
+        classes=model.classes,
+        model=classifier.name,
+        model_sha256=classifier.sha256,
+        trained_on=model.trained_on,
+        prediction_set_coverage=model.config.prediction_set_coverage,
+    )
 
 
 def _with_classes(analysis: Analysis, result: Classification, warnings: Sequence[str]) -> Analysis:

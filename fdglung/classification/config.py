@@ -18,6 +18,7 @@ from fdglung.classification.config_parts import (
     StabilitySettings,
     UndeterminedSettings,
     ValidationSettings,
+    check_coverage,
 )
 from fdglung.settings_checks import (
     as_floats,
@@ -71,6 +72,8 @@ class ClassifierConfig:
         See there.
     calibration
         One of `CALIBRATIONS`, learned from the inner folds.
+    prediction_set_coverage
+        Share of each class's lesions whose prediction set (`fdglung.classification.prediction_sets`) holds it.
     seed
         Of folds, halves and models.
 
@@ -90,10 +93,11 @@ class ClassifierConfig:
     calibration: str = "sigmoid"
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     undetermined: UndeterminedSettings = field(default_factory=UndeterminedSettings)
+    prediction_set_coverage: float = 0.9
     seed: int = 0
 
     def __post_init__(self) -> None:
-        as_floats(self, "correlation")
+        as_floats(self, "correlation", "prediction_set_coverage")
         for name in ("classes", "training_sets", "features"):
             freeze(self, name, lambda values: tuple(map(str, values)))
         if self.classes is not None:
@@ -106,6 +110,7 @@ class ClassifierConfig:
         one_of(self.calibration, CALIBRATIONS, "calibration")
         scored = self.model.name != "svm" or self.calibration != "none"
         require(scored, "calibration", "A support vector machine gives no probabilities", "Choose sigmoid")
+        check_coverage(self.prediction_set_coverage)
         good = isinstance(self.seed, int) and not isinstance(self.seed, bool) and self.seed >= 0
         require(good, "seed", "The seed is no whole number from 0 on", "Give 0 or so")
 

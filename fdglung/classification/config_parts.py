@@ -151,6 +151,12 @@ class UndeterminedSettings:
         require(whole(self.neighbours), "neighbours", "The number is no whole number above 0", "Give 10 or so")
 
 
+def check_coverage(value: object) -> None:
+    """Refuse a share of lesions whose prediction set is to hold their class that cannot be."""
+    good = number(value) and isinstance(value, float) and 0.5 <= value < 1
+    require(good, "prediction_set_coverage", "The share is not in 0.5 to 1, less than 1", "Give 0.9 or so")
+
+
 @dataclass(frozen=True)
 class HarmonisationSettings:
     """ComBat of the radiomics features, learned from the training lesions of each fold.

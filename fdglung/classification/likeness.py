@@ -56,6 +56,29 @@ def unlikeness(prepared: Array, training: Array, *, usual: float, neighbours: in
     return means / max(usual, np.finfo(float).tiny), nearest
 
 
+def class_mix(nearest: Indices, codes: Indices, classes: int, *, lesion_numbers: Indices | None = None) -> Array:
+    """Return how many of the nearest training lesions are of each class (cases, classes).
+
+    Parameters
+    ----------
+    nearest
+        (cases, neighbours) as `unlikeness` gives them.
+    codes
+        (lesions,) classes of the training lesions.
+    classes
+        Their number.
+    lesion_numbers
+        (lesions,) the same for rows that measure one lesion, which then counts once; None where each is another lesion.
+
+    """
+    numbers = np.arange(len(codes)) if lesion_numbers is None else lesion_numbers
+    mix = np.zeros((len(nearest), classes))
+    for case, rows in enumerate(nearest):
+        _, once = np.unique(numbers[rows], return_index=True)
+        mix[case] = np.bincount(codes[rows[once]], minlength=classes)
+    return mix
+
+
 def share_as_far(unlike: Array, reference: Array) -> Array:
     """Return the share of cases like the training's that are as unlike as each, or more: a conformal p-value.
 

@@ -19,7 +19,7 @@ from fdglung.errors import FdglungError, ModelFileError, ModelMismatchError, Unt
 FORMAT = "fdglung classifier model"
 """Names the content, so that a foreign file is refused."""
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Counts up when a part of the file changes its meaning."""
 
 TRUSTED = (
@@ -33,7 +33,8 @@ TRUSTED = (
 )
 """Types beside those that skops itself trusts. A file with any other is refused before anything of it is made."""
 
-_ARRAYS = ("medians", "centre", "scale", "gain", "offset", "training", "codes", "unlike")
+_PER_LESION = ("codes", "lesion_numbers", "unlike", "own_probabilities", "patient_weights")
+_ARRAYS = ("medians", "centre", "scale", "gain", "offset", "training", *_PER_LESION)
 _OBJECTS = ("estimator", "calibrator")
 
 
@@ -149,6 +150,7 @@ def _model(about: dict[str, Any], content: dict[str, Any]) -> ClassifierModel:
 def _checked(path: str | Path, model: ClassifierModel, about: dict[str, Any]) -> ClassifierModel:
     count = len(model.selected)
     shapes = dict.fromkeys(("medians", "centre", "scale"), (count,)) | {"training": (len(model.codes), count)}
+    shapes |= dict.fromkeys(_PER_LESION, (len(model.codes),))
     shapes |= dict.fromkeys(("gain", "offset"), (len(model.harmonised), count))
     wrong = [name for name, shape in shapes.items() if np.shape(getattr(model, name)) != shape]
     if wrong or about["training_sha256"] != _digest(model):

@@ -45,8 +45,13 @@ class ClassifierModel:
         (lesions, selected) training lesions, scaled.
     codes
         (lesions,) their classes.
+    lesion_numbers
+        (lesions,) as in `fdglung.classification.tables.Lesions`: the same for rows that measure one lesion.
     usual, unlike
         `usual_distance` of the training lesions, and (lesions,) how unlike each was when it was left out.
+    own_probabilities, patient_weights
+        (lesions,) of each training lesion's class when its patient was left out, and
+        `fdglung.classification.prediction_sets.patient_weights`.
     settings
         `RadiomicsSettings.digest` of the features; None where it is not known.
     radiomics
@@ -81,8 +86,11 @@ class ClassifierModel:
     calibrator: Any = field(repr=False)
     training: Array = field(repr=False)
     codes: Indices = field(repr=False)
+    lesion_numbers: Indices = field(repr=False)
     usual: float
     unlike: Array = field(repr=False)
+    own_probabilities: Array = field(repr=False)
+    patient_weights: Array = field(repr=False)
     settings: str | None
     radiomics: str | None = field(repr=False)
     clinical: Coding = field(repr=False)

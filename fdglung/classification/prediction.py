@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,15 @@ from numpy.typing import NDArray
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
 from fdglung.classification.clinical import clinical_cautions, names_of, with_clinical
 from fdglung.classification.context import context_caution, with_context
-from fdglung.classification.likeness import share_as_far, unlikeness
+from fdglung.classification.likeness import class_mix, share_as_far, unlikeness
 from fdglung.classification.models import UNDETERMINED, ClassifierModel, undetermined
 from fdglung.classification.parts import DECISION, measured, part_of
+from fdglung.classification.prediction_sets import class_shares, sets_of
 from fdglung.classification.tables import Lesions
 from fdglung.errors import MissingFeaturesError, SettingsMismatchError
+
+if TYPE_CHECKING:
+    from fdglung.classification.image.model import ImageClassifierModel
 
 Array = NDArray[np.float64]
 
@@ -35,8 +40,10 @@ class Classified:
         (lesions,) the most probable, or `UNDETERMINED`.
     as_far
         (lesions,) share of cases like the training's that are as far from them, or farther.
+    prediction_sets
+        (lesions,) classes that are not ruled out, the most probable first.
     nearest
-        (lesions, classes) how many of the nearest training lesions are of each class.
+        (lesions, classes) how many of the nearest training lesions are of each class, as `class_mix` has it.
     imputed
         (lesions,) how many of the model's features were missing and were replaced by the training's median.
     cautions
@@ -49,6 +56,7 @@ class Classified:
     probabilities: Array = field(repr=False)
     classes: tuple[str, ...]
     as_far: Array = field(repr=False)
+    prediction_sets: tuple[tuple[str, ...], ...]
     nearest: Array = field(repr=False)
     imputed: NDArray[np.intp] = field(repr=False)
     cautions: tuple[Caution, ...]
@@ -89,7 +97,6 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
     as_far = share_as_far(unlike, model.unlike)
     open_ = undetermined(model.config, as_far, imputed / len(model.selected))
     names = np.where(open_, UNDETERMINED, np.array(model.classes)[found.argmax(axis=1)])
-    mix = np.stack([(model.codes[nearest] == code).sum(axis=1) for code in range(len(model.classes))], axis=1)
     cautions += [*context_caution(lesions, model.config.context), *_cautions(model, lesions, prepared, imputed)]
     return Classified(
         lesions=lesions,
@@ -97,10 +104,17 @@ def classify(model: ClassifierModel, lesions: Lesions) -> Classified:
         probabilities=found,
         classes=tuple(map(str, names)),
         as_far=as_far,
-        nearest=mix.astype(np.float64),
+        prediction_sets=prediction_sets(model, found),
+        nearest=class_mix(nearest, model.codes, len(model.classes), lesion_numbers=model.lesion_numbers),
         imputed=imputed,
         cautions=tuple(cautions),
     )
+
+
+def prediction_sets(model: ClassifierModel | ImageClassifierModel, probabilities: Array) -> tuple[tuple[str, ...], ...]:
+    """Return the classes of each lesion that a model does not rule out; probabilities are (lesions, classes)."""
+    shares = class_shares(probabilities, model.own_probabilities, model.codes, model.patient_weights)
+    return sets_of(model.classes, probabilities, shares, coverage=model.config.prediction_set_coverage)
 
 
 def _with_all_parts(model: ClassifierModel, lesions: Lesions) -> Lesions:

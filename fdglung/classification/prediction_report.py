@@ -14,19 +14,21 @@ from fdglung.classification.config import to_yaml
 from fdglung.classification.decisions import PROBABILITY
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.prediction import Classified
+from fdglung.classification.prediction_sets import SEPARATOR
 from fdglung.classification.training_report import csv_text, key_columns
 
 
 def classified_csv(model: ClassifierModel, found: Classified) -> str:
     """Return a row a lesion.
 
-    Columns: those that name it, ``centre``, ``class`` (or ``undetermined``), a probability a class, ``as_far``,
-    ``nearest_<class>`` (how many of the nearest training lesions are of it), ``imputed`` and ``trained_on``.
+    Columns: those that name it, ``centre``, ``class`` (or ``undetermined``), ``prediction_set`` (the classes not ruled
+    out, the most probable first, ``|`` between them), a probability a class, ``as_far``, ``nearest_<class>`` (how many
+    of the nearest training lesions are of it), ``imputed`` and ``trained_on``.
     """
     keys, named = key_columns(found.lesions)
     header = [
         *keys,
-        *("centre", "class"),
+        *("centre", "class", "prediction_set"),
         *(PROBABILITY + name for name in model.classes),
         "as_far",
         *(f"nearest_{name}" for name in model.classes),
@@ -37,6 +39,7 @@ def classified_csv(model: ClassifierModel, found: Classified) -> str:
             *named[row],
             found.lesions.centres[row],
             found.classes[row],
+            SEPARATOR.join(found.prediction_sets[row]),
             *(repr(float(value)) for value in found.probabilities[row]),
             repr(float(found.as_far[row])),
             *(int(count) for count in found.nearest[row]),
@@ -83,6 +86,7 @@ def about_document(
         "study_warnings": list(study_warnings),
         "lesions": len(found.lesions),
         "undetermined": sum(name not in model.classes for name in found.classes),
+        "prediction_set_coverage": model.config.prediction_set_coverage,
         "rule": "undetermined where as_far is at most "
         f"{model.config.undetermined.share:g}, or more than {model.config.undetermined.most_missing:.0%} of the "
         "model's features are missing",

@@ -19,6 +19,7 @@ from fdglung.classification.folds import Split, patient_folds
 from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
 from fdglung.classification.models import ClassifierModel, compact
 from fdglung.classification.nested import Fitted, fit
+from fdglung.classification.prediction_sets import class_shares, patient_weights, sets_of
 from fdglung.classification.tables import Lesions
 from fdglung.radiomics.naming import versions as radiomics_versions
 from fdglung.settings_checks import require, whole
@@ -81,6 +82,8 @@ class Training:
         (lesions, classes) by the model that had not seen the lesion's patient.
     as_far
         (lesions,) `share_as_far` among lesions of the other folds.
+    prediction_sets
+        (lesions,) classes that are not ruled out, by the lesions of the other folds.
     missing
         (lesions,) share of the features of the model which tested a lesion that it lacks.
     folds
@@ -96,6 +99,7 @@ class Training:
     fold: Indices = field(repr=False)
     probabilities: Array = field(repr=False)
     as_far: Array = field(repr=False)
+    prediction_sets: tuple[tuple[str, ...], ...] = field(repr=False)
     missing: Array = field(repr=False)
     folds: tuple[FoldRecord, ...]
     cautions: tuple[Caution, ...]
@@ -168,15 +172,22 @@ def train(
     for number, ((_, test), one) in enumerate(zip(splits, tested, strict=True), 1):
         fold[test], found[test], unlike[test] = number, one.probabilities, one.unlike
         missing[test] = np.isnan(lesions.values[test][:, list(one.fitted.columns)]).mean(axis=1)
-    as_far = np.zeros(len(lesions))
+    as_far, shares = np.zeros(len(lesions)), np.zeros_like(found)
+    weights = patient_weights(codes, lesions.patients)
     for number in range(1, len(splits) + 1):
-        as_far[fold == number] = share_as_far(unlike[fold == number], unlike[fold != number])
+        inside, outside = fold == number, fold != number
+        as_far[inside] = share_as_far(unlike[inside], unlike[outside])
+        others = found[outside, codes[outside]]
+        shares[inside] = class_shares(found[inside], others, codes[outside], weights[outside])
     model = ClassifierModel(
         classes=classes,
         **compact(final.fitted, lesions.names, lesions.values, _groups(lesions, config)),
         codes=codes,
+        lesion_numbers=lesions.lesion_numbers,
         usual=final.usual,
         unlike=unlike,
+        own_probabilities=found[every, codes],
+        patient_weights=weights,
         settings=lesions.settings,
         radiomics=lesions.radiomics,
         clinical=lesions.clinical,
@@ -189,7 +200,8 @@ def train(
         _record(number, split, one, lesions) for number, (split, one) in enumerate(zip(splits, tested, strict=True), 1)
     )
     told = (*lesions.cautions, *cautions, *more)
-    return Training(model, lesions, codes, fold, found, as_far, missing, records, told)
+    sets = sets_of(classes, found, shares, coverage=config.prediction_set_coverage)
+    return Training(model, lesions, codes, fold, found, as_far, sets, missing, records, told)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fdglung.classification.decisions import PROBABILITY
 from fdglung.classification.joining import KEYS
 from fdglung.classification.models import UNDETERMINED, undetermined
 from fdglung.classification.nested import macro_auc
+from fdglung.classification.prediction_sets import SEPARATOR
 from fdglung.classification.tables import Lesions
 from fdglung.classification.training import Training
 
@@ -34,12 +35,14 @@ def out_of_fold_csv(training: Training | ImageTraining, is_undetermined: NDArray
     """Return the out-of-fold predictions, a row a lesion, as `fdglung evaluate classification` reads them.
 
     Columns: those that name the lesion, ``centre``, ``fold``, ``truth``, ``predicted`` (the most probable class, or
-    ``undetermined``), ``as_far`` and a probability a class. Each comes from a model that had not seen the patient.
+    ``undetermined``), ``as_far``, ``prediction_set`` and a probability a class. Each comes from a model that had not
+    seen the patient.
     """
     model = training.model
     keys, named = key_columns(training.lesions)
     most = training.probabilities.argmax(axis=1)
-    header = [*keys, "centre", "fold", "truth", "predicted", "as_far", *(PROBABILITY + name for name in model.classes)]
+    header = [*keys, *("centre", "fold", "truth", "predicted", "as_far", "prediction_set")]
+    header += [PROBABILITY + name for name in model.classes]
     rows = (
         [
             *named[row],
@@ -48,6 +51,7 @@ def out_of_fold_csv(training: Training | ImageTraining, is_undetermined: NDArray
             training.lesions.labels[row],
             UNDETERMINED if is_undetermined[row] else model.classes[most[row]],
             repr(float(training.as_far[row])),
+            SEPARATOR.join(training.prediction_sets[row]),
             *(repr(float(value)) for value in training.probabilities[row]),
         ]
         for row in range(len(training.lesions))
@@ -85,6 +89,7 @@ def report_document(training: Training) -> dict[str, Any]:
             "accuracy": float(right.mean()),
             "undetermined": int(open_.sum()),
             "lesions": len(right),
+            "prediction_sets": prediction_sets_document(training),
         },
         "folds": [
             {
@@ -106,6 +111,31 @@ def report_document(training: Training) -> dict[str, Any]:
         "config": to_yaml(model.config),
         "versions": model.versions,
     }
+
+
+def prediction_sets_document(training: Training | ImageTraining) -> dict[str, Any]:
+    """Return how often the prediction sets of lesions not seen hold their class, and their mean size; by patients."""
+    model, weights = training.model, training.model.patient_weights
+    sets = training.prediction_sets
+    held = np.array([label in one for label, one in zip(training.lesions.labels, sets, strict=True)])
+    sizes = np.array([len(one) for one in sets], dtype=np.float64)
+    of_class = {name: training.codes == code for code, name in enumerate(model.classes)}
+    return {
+        "wanted": model.config.prediction_set_coverage,
+        "coverage": {name: float(np.average(held[rows], weights=weights[rows])) for name, rows in of_class.items()},
+        "mean_size": {name: float(np.average(sizes[rows], weights=weights[rows])) for name, rows in of_class.items()},
+    }
+
+
+def prediction_sets_lines(found: dict[str, Any]) -> list[str]:
+    """Return the same as lines of Markdown."""
+    rows = [[name, f"{share:.3f}", f"{found['mean_size'][name]:.2f}"] for name, share in found["coverage"].items()]
+    return [
+        f"Prediction sets that are to hold {found['wanted']:.0%} of each class, each patient counted once:",
+        "",
+        *_table(["class", "held", "classes in a set"], rows),
+        "",
+    ]
 
 
 def report_markdown(training: Training) -> str:
@@ -135,6 +165,7 @@ def report_markdown(training: Training) -> str:
         "",
         *_table(["class", "AUC, one against the rest"], [[k, f"{v:.3f}"] for k, v in outside["auc"].items()]),
         "",
+        *prediction_sets_lines(outside["prediction_sets"]),
         "## What each fold selected",
         "",
         *_table(

@@ -39,7 +39,9 @@ def measures(predictions: Predictions, weights: Floats, *, bins: int = 10) -> di
         (measure, class) to a figure a draw. ``accuracy``; ``precision``, ``recall``, ``specificity``, ``f1`` and
         ``auc`` of each class against the rest and their mean (macro), ``brier`` and ``ece`` (`fdglung.evaluation.
         calibration`). A class without a row in the truth has NaN, and the macro mean is that of the others; precision
-        is 0 for a class that no row is called. A draw that lacks one of the other classes has no macro mean.
+        is 0 for a class that no row is called. A draw that lacks one of the other classes has no macro mean. Where the
+        table has prediction sets, ``coverage`` (share of rows whose set holds the truth) of each class and over all,
+        and ``set_size`` (classes in a set).
 
     """
     counts = confusion(predictions, weights)
@@ -67,6 +69,20 @@ def measures(predictions: Predictions, weights: Floats, *, bins: int = 10) -> di
     highest = predictions.probabilities.max(axis=1)
     right = predictions.predicted == predictions.truth
     found["ece", ALL] = calibration_error(highest, right, weights, bins=bins)
+    return found if predictions.prediction_sets is None else found | _of_sets(predictions, weights)
+
+
+def _of_sets(predictions: Predictions, weights: Floats) -> dict[Key, Floats]:
+    sets = np.asarray(predictions.prediction_sets)
+    held = sets[np.arange(len(sets)), predictions.truth]
+    total = weights.sum(axis=1)
+    found: dict[Key, Floats] = {
+        ("coverage", ALL): _ratio(weights @ held, total),
+        ("set_size", ALL): _ratio(weights @ sets.sum(1), total),
+    }
+    for place, name in enumerate(predictions.classes):
+        own = predictions.truth == place
+        found["coverage", f"class {name}"] = _ratio(weights @ (held & own), weights @ own)
     return found
 
 

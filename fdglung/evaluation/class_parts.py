@@ -146,8 +146,13 @@ def _measure(
         measures=found[0],
         reliability=bins,
         decision=curve,
-        comparison={key: difference(found[0], found[1], key) for key in found[0].values} if other is not None else {},
+        comparison=_compared(*found) if other is not None else {},
     )
+
+
+def _compared(first: Resampled, second: Resampled) -> dict[Key, Difference]:
+    """Return how both models differ in what was measured of both."""
+    return {key: difference(first, second, key) for key in first.values if key in second.values}
 
 
 def _warnings(part: Part) -> list[str]:

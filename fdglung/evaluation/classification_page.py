@@ -71,6 +71,10 @@ def _blocks(part: Part) -> Iterator[str]:
         f"Accuracy {overall[0]}; Brier score of all classes (0 to 2) {overall[1]}; "
         f"calibration error of the highest probability {overall[2]}."
     )
+    if part.predictions.prediction_sets is not None:
+        held = ", ".join(f"{name} {_text(values.estimate(('coverage', f'class {name}')))}" for name in classes)
+        size = _text(values.estimate(("set_size", ALL)))
+        yield f"Prediction sets hold the true class: {held}; classes in a set {size}."
     yield "True class by row, predicted class by column:"
     yield markdown_table(
         ["", *classes], [[name, *map(str, row)] for name, row in zip(classes, part.confusion.tolist(), strict=True)]

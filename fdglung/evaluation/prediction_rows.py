@@ -45,6 +45,7 @@ def paired(first: Predictions, second: Predictions) -> Predictions:
                 first.truth,
                 taken.probabilities[:, columns],
                 second.warnings,
+                None if taken.prediction_sets is None else taken.prediction_sets[:, columns],
             )
         problem = f"{'truth' if other else 'set'} differs in row {(other or moved)[0] + 1} of the first table"
     raise UnpairedRowsError(

@@ -51,6 +51,8 @@ class Predictions:
         Each row sums to 1 (rows, classes).
     warnings
         What to know, in full sentences.
+    prediction_sets
+        Which classes are not ruled out (rows, classes); None where the table does not say.
 
     """
 
@@ -62,6 +64,7 @@ class Predictions:
     truth: Ints
     probabilities: Floats
     warnings: tuple[str, ...] = ()
+    prediction_sets: NDArray[np.bool_] | None = None
 
     @property
     def predicted(self) -> Ints:
@@ -92,6 +95,7 @@ class Predictions:
             picked(self.sets),
             self.truth[rows],
             self.probabilities[rows],
+            prediction_sets=None if self.prediction_sets is None else self.prediction_sets[rows],
         )
 
 
@@ -102,7 +106,8 @@ def read_predictions(path: Path) -> Predictions:
     ----------
     path
         CSV with the columns ``patient``, ``truth``, one probability a class (see `PREFIXES`), and where known
-        ``case``, ``lesion``, ``centre`` and ``set``. With a case or lesion a row is a lesion, otherwise a patient.
+        ``case``, ``lesion``, ``centre``, ``set`` and ``prediction_set`` (classes, ``|`` between them). With a case or
+        lesion a row is a lesion, otherwise a patient.
 
     Raises
     ------
@@ -111,7 +116,7 @@ def read_predictions(path: Path) -> Predictions:
     MissingValueError
         A patient, truth, case, lesion, set or probability is empty.
     UnknownClassError
-        The truth names a class without probabilities.
+        The truth, or a prediction set, names a class without probabilities.
     ProbabilityError
         A probability is no number, outside 0 to 1, or a row misses a sum of 1 by more than `SUM_TOLERANCE`.
     DuplicateRowError
@@ -146,6 +151,7 @@ def read_predictions(path: Path) -> Predictions:
         truth=np.array([classes.index(label) for label in rows.cells["truth"]], np.int64),
         probabilities=probabilities,
         warnings=warnings,
+        prediction_sets=_prediction_sets(rows, classes),
     )
     _check_rows(rows, found)
     return found
@@ -172,6 +178,20 @@ def _probability_columns(rows: Rows) -> dict[str, str]:
             remedy=f"Give a column a class, two or more, named {' or '.join(p + 'CLASS' for p in PREFIXES)}",
         )
     return columns
+
+
+def _prediction_sets(rows: Rows, classes: Sequence[str]) -> NDArray[np.bool_] | None:
+    if "prediction_set" not in rows.columns:
+        return None
+    named = [set(filter(None, text.split("|"))) for text in rows.cells["prediction_set"]]
+    unknown = [place for place, names in enumerate(named) if not names <= set(classes)]
+    if unknown:
+        raise UnknownClassError(
+            f"{_lines(rows, unknown)} of {rows.path} names a class that has no probability column",
+            attribute=f"column prediction_set; classes {shown(classes)}",
+            remedy="Write the classes of a set with | between them, or leave the column out",
+        )
+    return np.array([[name in names for name in classes] for names in named], dtype=np.bool_)
 
 
 def _filled(rows: Rows, column: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from fdglung.classification import Lesions, read_labelled, read_lesions
 from fdglung.classification.cautions import Caution
 from fdglung.classification.context import with_context
+from fdglung.classification.prediction_sets import SEPARATOR
 from fdglung.errors import MissingColumnError, UnpairedRowsError
 from fdglung.evaluation.csv_rows import read_rows, shown
 from fdglung.experiment.config import TRAINING, GivenClassifier, TrainedClassifier
@@ -138,7 +139,8 @@ def test_rows(tables: Path) -> list[dict[str, str]]:
 def write_out_of_fold(out: Path, predictions: str, classes: Sequence[str]) -> None:
     """Write a training's out-of-fold predictions (CSV as a text) as those of the set `OUT_OF_FOLD`."""
     rows = [{**row, "set": OUT_OF_FOLD} for row in csv.DictReader(io.StringIO(predictions))]
-    write_rows(out / TRAINING_PREDICTIONS, [*_KEYS, "fold", "predicted", "as_far", *_columns(classes)], rows)
+    columns = [*_KEYS, "fold", "predicted", "as_far", "prediction_set", *_columns(classes)]
+    write_rows(out / TRAINING_PREDICTIONS, columns, rows)
 
 
 def write_tested(out: Path, tests: Sequence[dict[str, str]], found: Classified, classes: Sequence[str]) -> None:
@@ -149,11 +151,12 @@ def write_tested(out: Path, tests: Sequence[dict[str, str]], found: Classified, 
             "truth": row["class"],
             "predicted": found.classes[n],
             "as_far": repr(float(found.as_far[n])),
+            "prediction_set": SEPARATOR.join(found.prediction_sets[n]),
             **{_PROBABILITY + name: repr(float(found.probabilities[n, c])) for c, name in enumerate(classes)},
         }
         for n, row in enumerate(tests)
     ]
-    write_rows(out / PREDICTIONS, [*_KEYS, "predicted", "as_far", *_columns(classes)], predicted)
+    write_rows(out / PREDICTIONS, [*_KEYS, "predicted", "as_far", "prediction_set", *_columns(classes)], predicted)
 
 
 def write_cautions(out: Path, cautions: Sequence[Caution]) -> None:

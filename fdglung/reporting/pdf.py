@@ -254,6 +254,7 @@ def _classes(analysis: Analysis) -> list[Flowable]:
     header = [
         "No.",
         "Class",
+        "Not ruled out",
         # A space, at which long names go to the next line whole.
         *(f"P {name}".replace("_", " ") for name in found.classes),
         "As far",
@@ -263,17 +264,20 @@ def _classes(analysis: Analysis) -> list[Flowable]:
         [
             str(lesion.label),
             lesion.name,
+            ", ".join(lesion.prediction_set).replace("_", " ") or "-",
             *(f"{lesion.probabilities[name]:.2f}" for name in found.classes),
             f"{lesion.as_far:.2f}",
             ", ".join(f"{count} {name}".replace("_", " ") for name, count in lesion.nearest.items() if count),
         ]
         for lesion in found.lesions
     ]
-    widths = [10, 26, *(20 for _ in found.classes), 14, 46]
+    widths = [8, 22, 26, *(18 for _ in found.classes), 12, 40]
     scaled = [WIDTH * part / sum(widths) for part in widths]
-    numeric = range(2, 3 + len(found.classes))
+    numeric = range(3, 4 + len(found.classes))
     note = (
-        f"By {found.model} (SHA-256 {found.model_sha256[:12]}). P: calibrated probability. As far: the share of "
+        f"By {found.model} (SHA-256 {found.model_sha256[:12]}). P: calibrated probability. Not ruled "
+        f"out: classes of a set that, for {found.prediction_set_coverage:.0%} of lesions like the training's, holds "
+        "their class. As far: the share of "
         "cases like the training's that are as unlike the training lesions as this one; a lesion unlike them is "
         "undetermined, whatever its probabilities."
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
+from fdglung.classification.likeness import class_mix, share_as_far, unlikeness, usual_distance
 
 
 def test_distances_are_those_of_the_nearest_lesions_of_other_patients():
@@ -32,3 +32,9 @@ def test_cases_like_the_training_are_called_far_no_more_often_than_asked():
         called.append(share_as_far(drawn[:1], drawn[1:])[0] <= 0.05)
     # 0.05 exactly is the chance of exchangeable cases; its standard error over 400 draws is 0.011.
     assert abs(np.mean(called) - 0.05) < 3 * 0.011
+
+
+def test_a_lesion_that_was_measured_twice_counts_once_among_the_nearest():
+    nearest, codes = np.array([[0, 1, 2], [2, 3, 0]]), np.array([1, 1, 0, 2])
+    assert class_mix(nearest, codes, 3).tolist() == [[1, 2, 0], [1, 1, 1]]
+    assert class_mix(nearest, codes, 3, lesion_numbers=np.array([0, 0, 1, 2])).tolist() == [[1, 1, 0], [1, 1, 1]]

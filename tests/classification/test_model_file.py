@@ -69,7 +69,8 @@ def test_a_model_comes_back_as_it_was(name, calibration, tmp_path):
     assert np.array_equal(back.probabilities(prepared), model.probabilities(prepared))
     for field in ("classes", "names", "selected", "ranked", "settings", "config", "summary", "versions", "chosen"):
         assert getattr(back, field) == getattr(model, field)
-    assert np.array_equal(back.unlike, model.unlike)
+    for field in ("unlike", "own_probabilities", "patient_weights", "lesion_numbers"):
+        assert np.array_equal(getattr(back, field), getattr(model, field))
 
 
 def test_the_file_says_what_it_is_and_what_it_was_trained_on(model):

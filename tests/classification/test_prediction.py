@@ -105,3 +105,30 @@ def test_a_share_of_zero_leaves_nothing_open_for_being_far():
     model = train(lesions(150, EIGHT, gap=3.0), config).model
     given = new(5)
     assert UNDETERMINED not in classify(model, replace(given, values=given.values + 50)).classes
+
+
+def test_prediction_sets_hold_the_class_of_new_lesions_as_often_as_is_asked_and_no_more_classes_than_needed():
+    """Overlapping classes: 9 of 10 held in each class; classes far apart: one class a set."""
+    held, sizes = {}, {}
+    for gap in (1.0, 6.0):
+        done = train(lesions(900, EIGHT, gap=gap, each=1), CONFIG)
+        given = lesions(3000, EIGHT, gap=gap, each=1, seed=9)
+        sets = classify(done.model, given).prediction_sets
+        truth = np.array(given.labels)
+        inside = np.array([label in one for label, one in zip(truth, sets, strict=True)])
+        held[gap] = [inside[truth == name].mean() for name in CLASSES]
+        sizes[gap] = np.mean([len(one) for one in sets])
+        outside = [label in one for label, one in zip(done.lesions.labels, done.prediction_sets, strict=True)]
+        assert abs(np.mean(outside) - 0.9) < 4 * np.sqrt(0.9 * 0.1 / 900)
+    # Of 300 training lesions a class the share held has a standard error of 0.017, and of 1,000 new ones 0.009.
+    assert held[1.0] == pytest.approx([0.9] * 3, abs=4 * 0.02)
+    assert held[6.0] == pytest.approx([0.9] * 3, abs=4 * 0.02)
+    assert sizes[1.0] > 1.3 > 1.0 > sizes[6.0] > 0.85
+
+
+def test_a_set_names_the_most_probable_class_first(model):
+    found = classify(model, new(200))
+    for row, names in enumerate(found.prediction_sets):
+        chances = [found.probabilities[row, CLASSES.index(name)] for name in names]
+        assert chances == sorted(chances, reverse=True)
+        assert set(names) <= set(CLASSES)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -98,3 +100,19 @@ def test_the_area_under_the_drawn_curve_is_the_area():
         area = np.trapezoid if hasattr(np, "trapezoid") else np.trapz
         drawn = area(points["true_positive_rate"], points["false_positive_rate"])
         assert drawn == pytest.approx(found["auc", f"class {name}"][0])
+
+
+def test_sets_are_measured_by_how_often_they_hold_the_truth_and_by_their_size():
+    rows = ROWS.take(np.flatnonzero(ROWS.truth != 2)[:6])
+    sets = np.zeros((6, len(CLASSES)), np.bool_)
+    sets[[0, 1, 2], rows.truth[[0, 1, 2]]] = True
+    sets[5, :] = True
+    found = measures(replace(rows, prediction_sets=sets), np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 2, 0, 1.0]]))
+    assert found["coverage", "all"] == pytest.approx([4 / 6, 1 / 3])
+    assert found["set_size", "all"] == pytest.approx([7 / 6, 4 / 3])
+    held = np.array([1, 1, 1, 0, 0, 1])
+    for place, name in enumerate(CLASSES):
+        own = rows.truth == place
+        value = held[own].mean() if own.any() else np.nan
+        assert found["coverage", f"class {name}"][0] == pytest.approx(value, nan_ok=True)
+    assert ("coverage", "all") not in measures(rows, np.ones((1, 6)))

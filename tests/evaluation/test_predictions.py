@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,22 @@ def test_lesions_of_two_cases_may_have_one_number(tmp_path):
     rows = ("x,s1,1,a,1,0", "x,s2,1,a,1,0", "y,s1,1,b,0,1")
     found = read_predictions(table(tmp_path, *rows, header="patient,case,lesion,truth,p_a,p_b"))
     assert found.lesions == ("s1 1", "s2 1", "s1 1")
+
+
+def test_sets_are_read_and_go_with_their_rows_and_classes(tmp_path):
+    header = HEADER + ",prediction_set"
+    rows = [f"{row},{text}" for row, text in zip(GOOD, ("a|b", "", "b"), strict=True)]
+    found = read_predictions(table(tmp_path, *rows, header=header))
+    assert found.prediction_sets.tolist() == [[True, True], [False, False], [False, True]]
+    turned = read_predictions(table(tmp_path, *rows[::-1], header=header.replace("p_a,p_b", "p_b,p_a")))
+    assert turned.classes == ("b", "a")
+    mended = read_predictions(table(tmp_path, *rows, header=header))
+    swapped = replace(turned, truth=1 - mended.truth[::-1])
+    assert paired(mended, swapped).prediction_sets.tolist() == mended.prediction_sets.tolist()
+    assert read_predictions(table(tmp_path, *GOOD)).prediction_sets is None
+    with pytest.raises(UnknownClassError, match="line 3") as caught:
+        read_predictions(table(tmp_path, rows[0], rows[1] + "c", rows[2], header=header))
+    assert "prediction_set" in str(caught.value)
 
 
 def test_without_lesions_a_row_is_a_patient(tmp_path):

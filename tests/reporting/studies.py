@@ -101,12 +101,13 @@ def classified(made: Analysis) -> Analysis:
             name=UNDETERMINED if lesion.label == 2 else names[int(np.argmax(mix))],
             probabilities=dict(zip(names, mix, strict=True)),
             as_far=0.01 if lesion.label == 2 else 0.4,
+            prediction_set=(() if lesion.label == 2 else (names[int(np.argmax(mix))], "lung_cancer")),
             nearest={"lymphoma": 7, "lung_cancer": 0, "metastasis": 3},
             imputed=0,
         )
         for lesion, mix in zip(made.findings.lesions, mixes * len(made.findings.lesions), strict=False)
     )
-    result = Classification(said, names, "model.skops", "ab" * 32, "12 synthetic lesions")
+    result = Classification(said, names, "model.skops", "ab" * 32, "12 synthetic lesions", 0.9)
     return dataclasses.replace(made, findings=dataclasses.replace(made.findings, classification=result))
 
 

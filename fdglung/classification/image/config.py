@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from fdglung.classification.config_parts import UndeterminedSettings
+from fdglung.classification.config_parts import UndeterminedSettings, check_coverage
 from fdglung.network.normalisation import Table, check_table
 from fdglung.settings_checks import (
     as_floats,
@@ -136,6 +136,8 @@ class ImageClassifierConfig:
         One of `CALIBRATIONS`, learned from the folds' predictions.
     undetermined
         See `fdglung.classification.config.UndeterminedSettings`; nothing is imputed here.
+    prediction_set_coverage
+        As in `fdglung.classification.config.ClassifierConfig`.
     seed
         Of folds, weights and draws.
 
@@ -162,11 +164,12 @@ class ImageClassifierConfig:
     folds: int = 5
     calibration: str = "temperature"
     undetermined: UndeterminedSettings = field(default_factory=UndeterminedSettings)
+    prediction_set_coverage: float = 0.9
     seed: int = 0
 
     def __post_init__(self) -> None:
         as_floats(self, "spacing_mm", "size_mm", "dropout", "learning_rate", "weight_decay", "ema_decay")
-        as_floats(self, "patient_weight")
+        as_floats(self, "patient_weight", "prediction_set_coverage")
         for name in ("classes", "training_sets", "channels"):
             freeze(self, name, lambda values: tuple(map(str, values)))
         for name in ("features", "blocks"):
@@ -187,6 +190,7 @@ class ImageClassifierConfig:
             value = getattr(self, name)
             require(number(value) and value >= 0, name, "The value is below 0", "Give 0 for none")
         one_of(self.calibration, CALIBRATIONS, "calibration")
+        check_coverage(self.prediction_set_coverage)
         good = isinstance(self.seed, int) and not isinstance(self.seed, bool) and self.seed >= 0
         require(good, "seed", "The seed is no whole number from 0 on", "Give 0 or so")
 

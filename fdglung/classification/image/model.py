@@ -60,7 +60,7 @@ class ImageClassifierModel:
         (lesions, length) these, scaled.
     codes
         (lesions,) their classes.
-    usual, unlike
+    usual, unlike, own_probabilities, patient_weights
         As in `fdglung.classification.models.ClassifierModel`.
     trained_on
         What its maker says that it was trained on, to follow "trained on"; empty where nothing is said.
@@ -84,6 +84,8 @@ class ImageClassifierModel:
     codes: Indices = field(repr=False)
     usual: float
     unlike: Array = field(repr=False)
+    own_probabilities: Array = field(repr=False)
+    patient_weights: Array = field(repr=False)
     trained_on: str
     summary: dict[str, Any]
     versions: dict[str, str]

@@ -20,13 +20,13 @@ from fdglung.errors import BackendError, FdglungError, ModelFileError, ModelMism
 FORMAT = "fdglung image classifier model"
 """Names the content, so that a foreign file is refused."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Counts up when a part of the file changes its meaning."""
 
 SUFFIXES = (".pt", ".onnx")
 """Kinds of model files."""
 
-_ARRAYS = ("centre", "scale", "training", "codes", "unlike")
+_ARRAYS = ("centre", "scale", "training", "codes", "unlike", "own_probabilities", "patient_weights")
 _KEY = "fdglung"
 _PREFIX = "fdglung/"
 """Before the names of arrays in an ONNX file that are no weights."""
@@ -190,7 +190,8 @@ def _model(about: dict[str, Any], weights: dict[str, Any], arrays: dict[str, Any
 
 def _checked(path: Path, model: ImageClassifierModel, about: dict[str, Any]) -> ImageClassifierModel:
     length, count = model.config.features[-1], len(model.codes)
-    shapes = {"centre": (length,), "scale": (length,), "training": (count, length), "unlike": (count,)}
+    shapes = {"centre": (length,), "scale": (length,), "training": (count, length)}
+    shapes |= dict.fromkeys(("unlike", "own_probabilities", "patient_weights"), (count,))
     wrong = [name for name, shape in shapes.items() if np.shape(getattr(model, name)) != shape]
     if wrong or about.get("sha256") != _digest(model):
         raise _mismatch(path, f"has parts that do not fit each other: {', '.join(wrong) or 'weights or training'}")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from fdglung.classification.cautions import Caution, CautionKind, rows_text, some
 from fdglung.classification.image.model import ImageClassifierModel
 from fdglung.classification.image.patches import network_input
-from fdglung.classification.likeness import share_as_far, unlikeness
-from fdglung.classification.prediction import Classified
+from fdglung.classification.likeness import class_mix, share_as_far, unlikeness
+from fdglung.classification.prediction import Classified, prediction_sets
 from fdglung.classification.tables import Lesions
 from fdglung.lesion_classes import UNDETERMINED
 
@@ -92,14 +92,14 @@ def classify_images(
     open_ = as_far <= rule.share
     found = model.lesion_probabilities(logits)
     likeliest = np.array(model.classes)[found.argmax(axis=1)]
-    mix = np.stack([(model.codes[nearest] == code).sum(axis=1) for code in range(kinds)], axis=1)
     classified = Classified(
         lesions=lesions,
         prepared=prepared,
         probabilities=found,
         classes=tuple(map(str, np.where(open_, UNDETERMINED, likeliest))),
         as_far=as_far,
-        nearest=mix.astype(np.float64),
+        prediction_sets=prediction_sets(model, found),
+        nearest=class_mix(nearest, model.codes, kinds),
         imputed=np.zeros(count, dtype=np.intp),
         cautions=(*lesions.cautions, *_cautions(model, lesions, prepared)),
     )

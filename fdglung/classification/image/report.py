@@ -18,7 +18,14 @@ from fdglung.classification.image.prediction import ClassifiedPatients
 from fdglung.classification.image.training import ImageTraining
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.prediction import Classified
-from fdglung.classification.training_report import csv_text, key_columns, out_of_fold_csv
+from fdglung.classification.prediction_sets import SEPARATOR
+from fdglung.classification.training_report import (
+    csv_text,
+    key_columns,
+    out_of_fold_csv,
+    prediction_sets_document,
+    prediction_sets_lines,
+)
 
 Array = NDArray[np.float64]
 
@@ -79,7 +86,8 @@ def report_document(training: ImageTraining) -> dict[str, Any]:
         "notice": RESEARCH_NOTICE,
         "out_of_fold": {
             "lesions": _figures(training.codes, training.probabilities, model.classes)
-            | {"undetermined": int((training.as_far <= model.config.undetermined.share).sum())},
+            | {"undetermined": int((training.as_far <= model.config.undetermined.share).sum())}
+            | {"prediction_sets": prediction_sets_document(training)},
             "patients": _figures(training.patient_codes[known], training.patient_probabilities[known], model.classes),
         },
         "training": model.summary,
@@ -125,6 +133,7 @@ def report_markdown(training: ImageTraining) -> str:
         f"Accuracy by lesion {_shown(lesions['accuracy'])}, by patient {_shown(patients['accuracy'])}. Undetermined "
         f"{lesions['undetermined']} of {lesions['count']} lesions.",
         "",
+        *prediction_sets_lines(lesions["prediction_sets"]),
         "## To know",
         "",
         *([f"- {one}" for one in training.cautions] or ["Nothing."]),
@@ -144,7 +153,7 @@ def classes_csv(model: ImageClassifierModel, found: Classified, patients: Classi
     keys, named = key_columns(found.lesions)
     header = [
         *keys,
-        *("centre", "class"),
+        *("centre", "class", "prediction_set"),
         *(PROBABILITY + name for name in model.classes),
         "as_far",
         *(f"nearest_{name}" for name in model.classes),
@@ -155,6 +164,7 @@ def classes_csv(model: ImageClassifierModel, found: Classified, patients: Classi
             *named[row],
             found.lesions.centres[row],
             found.classes[row],
+            SEPARATOR.join(found.prediction_sets[row]),
             *(repr(float(value)) for value in found.probabilities[row]),
             repr(float(found.as_far[row])),
             *(int(count) for count in found.nearest[row]),
@@ -187,6 +197,7 @@ def about_document(
         "study_warnings": list(study_warnings),
         "lesions": len(found.lesions),
         "undetermined": sum(name not in model.classes for name in found.classes),
+        "prediction_set_coverage": model.config.prediction_set_coverage,
         "rule": f"undetermined where as_far is at most {model.config.undetermined.share:g}",
         "cautions": [{"kind": one.kind.value, "text": one.text} for one in found.cautions],
         "config": to_yaml(model.config),

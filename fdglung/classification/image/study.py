@@ -83,6 +83,7 @@ def classified_images(
             name=found.classes[row],
             probabilities={name: float(found.probabilities[row, code]) for code, name in enumerate(model.classes)},
             as_far=float(found.as_far[row]),
+            prediction_set=found.prediction_sets[row],
             nearest={name: int(found.nearest[row, code]) for code, name in enumerate(model.classes)},
             imputed=0,
         )

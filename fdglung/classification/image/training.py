@@ -22,6 +22,7 @@ from fdglung.classification.image.fitting import Bag, bags_of, fit
 from fdglung.classification.image.model import ImageClassifierModel, softmax
 from fdglung.classification.image.patches import network_input
 from fdglung.classification.likeness import share_as_far, unlikeness, usual_distance
+from fdglung.classification.prediction_sets import class_shares, patient_weights, sets_of
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -46,6 +47,8 @@ class ImageTraining:
         (lesions, classes) by the network that had not seen the lesion's patient, calibrated on the other folds.
     as_far
         (lesions,) `share_as_far` among lesions of the other folds.
+    prediction_sets
+        (lesions,) classes that are not ruled out, by the lesions of the other folds.
     patients
         Names, sorted.
     patient_codes, patient_fold, patient_probabilities
@@ -61,6 +64,7 @@ class ImageTraining:
     fold: Indices = field(repr=False)
     probabilities: Array = field(repr=False)
     as_far: Array = field(repr=False)
+    prediction_sets: tuple[tuple[str, ...], ...] = field(repr=False)
     patients: tuple[str, ...] = field(repr=False)
     patient_codes: Indices = field(repr=False)
     patient_fold: Indices = field(repr=False)
@@ -134,6 +138,7 @@ def train(
         if len(test_rows):
             _test(network, known, given, test_rows, number, patients, own, config, tested)
     found, parted = tested.calibrated(codes, own, patients, config)
+    weights = patient_weights(codes, lesions.patients)
     model = ImageClassifierModel(
         classes=classes,
         config=config,
@@ -146,14 +151,18 @@ def train(
         codes=codes,
         usual=known.usual,
         unlike=tested.unlike,
+        own_probabilities=found[every, codes],
+        patient_weights=weights,
         trained_on=trained_on,
         summary=_summary(lesions),
         versions=_versions(),
     )
-    as_far = np.zeros(len(lesions))
+    as_far, shares = np.zeros(len(lesions)), np.zeros_like(found)
     for number in range(1, len(splits) + 1):
         inside = tested.fold == number
         as_far[inside] = share_as_far(tested.unlike[inside], tested.unlike[~inside])
+        others = found[~inside, codes[~inside]]
+        shares[inside] = class_shares(found[inside], others, codes[~inside], weights[~inside])
     return ImageTraining(
         model=model,
         lesions=lesions,
@@ -161,6 +170,7 @@ def train(
         fold=tested.fold,
         probabilities=found,
         as_far=as_far,
+        prediction_sets=sets_of(classes, found, shares, coverage=config.prediction_set_coverage),
         patients=patients,
         patient_codes=np.array([own.get(name, -1) for name in patients], dtype=np.intp),
         patient_fold=tested.patient_fold,

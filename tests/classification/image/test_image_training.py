@@ -77,6 +77,7 @@ def test_new_lesions_get_their_class_and_a_patient_the_class_of_its_lesions(trai
     truth = [new.patient_classes[name] for name in patients.names]
     assert (patients.probabilities.argmax(axis=1) == [CLASSES.index(name) for name in truth]).all()
     assert (found.nearest.sum(axis=1) == CONFIG.undetermined.neighbours).all()
+    assert all(new.lesions.labels[row] in one for row, one in enumerate(found.prediction_sets))
 
 
 def test_a_lesion_unlike_all_training_lesions_is_undetermined(trained):
