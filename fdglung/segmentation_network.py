@@ -23,6 +23,7 @@ from fdglung.network.spec import NetworkSpec, check_same
 from fdglung.network.volume import Box, back_onto, box_to_search, grid_over, network_input, raw_on
 from fdglung.network.windows import mirrored, sliding_window, with_smaller_windows
 from fdglung.segmentation import IN_FAT, ExcludedUptake, LesionSegmentation, SegmentationSettings, SegmentedLesion
+from fdglung.uptake_map import references_of
 
 MODELS_VARIABLE = "FDGLUNG_MODELS"
 """Environment variable that names a folder of checkpoints to use where none is given."""
@@ -80,7 +81,11 @@ def segment_by_network(
         overlap=settings.overlap,
         progress=lambda fraction: tell("lesions by the network", 0.1 + 0.8 * fraction),
     )
+    reference: dict[str, float] = {}
     warnings = list(result.warnings)
+    if ct is not None and box is not None and lungs is not None:
+        reference, noisy = references_of(pet, ct, lungs)
+        warnings += noisy
     if settings.region == "lungs" and box is None:
         warnings.append("No lungs were found; the whole PET was searched, physiological uptake included.")
     for spec in {checkpoint.spec.trained_on: checkpoint.spec for checkpoint in checkpoints}.values():
@@ -96,7 +101,7 @@ def segment_by_network(
         lesions=lesions,
         excluded=excluded,
         seed_suv=None,
-        reference_uptake={},
+        reference_uptake=reference,
         method=f"network {checkpoints[0].spec.architecture}",
         warnings=tuple(dict.fromkeys(warnings)),
         probability=result.probability,

@@ -127,12 +127,8 @@ def uptake_map(
     thorax: Thorax | None = None
     reference: dict[str, float] = {}
     if settings.region == "lungs" and ct is not None and lungs is not None:
-        working = _crop(upright, lungs.box_mm)
-        thorax = thorax_on(working, ct, lungs)
-        spheres = reference_spheres(thorax)
-        reference = suv_means(thorax, spheres)
-        if (noisy := noise_warning(thorax, spheres)) is not None:
-            warnings.append(noisy)
+        working, thorax = _around_lungs(upright, ct, lungs)
+        reference, warnings = _references(thorax)
         inside = _inside_box(working, lungs.box_mm)
     else:
         working = upright
@@ -160,6 +156,41 @@ def uptake_map(
         reference_uptake=reference,
         warnings=tuple(warnings),
     )
+
+
+def references_of(pet: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> tuple[dict[str, float], list[str]]:
+    """Measure liver and mediastinal blood pool without looking for lesions.
+
+    Parameters
+    ----------
+    pet
+        SUVbw in g/ml.
+    ct
+        HU.
+    lungs
+        The lungs of `ct`.
+
+    Returns
+    -------
+    dict
+        SUVmean in g/ml by name of what could be measured.
+    list of str
+        A warning where the PET is so noisy that noise may pass for lesions.
+
+    """
+    _, thorax = _around_lungs(sitk.DICOMOrient(pet, "LPS"), ct, lungs)
+    return _references(thorax)
+
+
+def _around_lungs(upright: sitk.Image, ct: sitk.Image, lungs: LungRegion) -> tuple[sitk.Image, Thorax]:
+    working = _crop(upright, lungs.box_mm)
+    return working, thorax_on(working, ct, lungs)
+
+
+def _references(thorax: Thorax) -> tuple[dict[str, float], list[str]]:
+    spheres = reference_spheres(thorax)
+    noisy = noise_warning(thorax, spheres)
+    return suv_means(thorax, spheres), [] if noisy is None else [noisy]
 
 
 def _crop(pet: sitk.Image, box_mm: tuple[Corner, Corner]) -> sitk.Image:

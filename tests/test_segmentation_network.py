@@ -55,6 +55,17 @@ def test_what_the_network_outlines_comes_back_on_the_pets_grid_whatever_its_spac
     assert dice(labels > 0, suv >= 2.5) > 0.95
 
 
+@pytest.mark.parametrize("liver", [1.4, 3.0])
+def test_liver_and_blood_pool_are_measured_as_with_thresholds(network, liver):
+    study = study_of([IN_RIGHT_LUNG], liver=liver)
+    region = lungs.segment(study.ct)
+    found = segment(study, region, SegmentationSettings(method="network", checkpoints=(network,)))
+    assert found.reference_uptake["liver"] == pytest.approx(liver, rel=0.01)
+    assert found.reference_uptake == segment(study, region, SegmentationSettings()).reference_uptake
+    everywhere = SegmentationSettings(method="network", region="all", checkpoints=(network,))
+    assert segment(study, None, everywhere).reference_uptake == {}
+
+
 @pytest.mark.parametrize("orientation", ["RAS", "LSP", "SAR"])
 def test_orientation_changes_nothing(network, orientation):
     study = study_of([IN_RIGHT_LUNG], fwhm_mm=8.0)
