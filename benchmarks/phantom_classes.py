@@ -99,6 +99,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from benchmarks.phantom_measures import (
         SEEN,
         print_areas,
+        print_coverage,
         write_informed,
         write_limits,
         write_predictions,
@@ -118,6 +119,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     tables = {"model": predictions, "plans learned": informed, **limits}
     print_areas(tables)
     print_areas(tables, most=4)
+    print_coverage(predictions)
     unseen = write_unseen(out / "phantom.skops", out / "phantom.predictions.csv", out, out / "unseen.csv")
     print_areas(
         {"model": unseen} | {name: write_limits(unseen, out / f"unseen_limit_{name}.csv", seen=name) for name in SEEN}

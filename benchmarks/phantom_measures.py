@@ -17,6 +17,7 @@ from fdglung.classification import read_labelled
 from fdglung.classification.model_file import load_model
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.prediction import classify
+from fdglung.classification.prediction_sets import SEPARATOR, patient_weights
 from fdglung.phantom.study import LesionClass
 
 Sets = Sequence[tuple[str, Path]]
@@ -47,6 +48,7 @@ def write_predictions(model: Path, sets: Sets, path: Path) -> Path:
         table = table.merge(drawn[["case", "lesion", *OF_DRAWING]], on=["case", "lesion"], validate="one_to_one")
         for code, one in enumerate(loaded.classes):
             table[f"probability_{one}"] = found.probabilities[:, code]
+        table["prediction_set"] = [SEPARATOR.join(one) for one in found.prediction_sets]
         table["undetermined"] = [one not in loaded.classes for one in found.classes]
         tables.append(table)
     pd.concat(tables).to_csv(path, index=False)
@@ -134,6 +136,21 @@ def print_areas(tables: Mapping[str, Path], *, most: int | None = None, draws: i
         first.setdefault(reading, found["model"])
         counts = f"{len(parts['model'])}, {parts['model']['patient'].nunique()}"
         print(_line([f"{reading}, up to {most}" if most else reading, name, counts, *cells, *apart, fell]))
+
+
+def print_coverage(predictions: Path) -> None:
+    """Print how often prediction sets hold the class, each patient counted once, and how many classes they have."""
+    said = pd.read_csv(predictions, keep_default_na=False)
+    classes = sorted(said["truth"].unique())
+    print("\n" + _line(["lesions", "set", *classes, "classes in a set"]), _line(["---"] * (3 + len(classes))), sep="\n")
+    for (reading, name), part in said.groupby(["reading", "set"], sort=False):
+        codes = part["truth"].map(classes.index).to_numpy()
+        weights = patient_weights(codes, part["patient"].tolist())
+        sets = [set(text.split(SEPARATOR)) - {""} for text in part["prediction_set"]]
+        held = np.array([label in one for label, one in zip(part["truth"], sets, strict=True)])
+        shares = [np.average(held[codes == code], weights=weights[codes == code]) for code in range(len(classes))]
+        size = np.average([len(one) for one in sets], weights=weights)
+        print(_line([reading, name, *(f"{share:.3f}" for share in shares), f"{size:.2f}"]))
 
 
 def _less(one: Drawn, other: Drawn) -> Drawn:
