@@ -14,8 +14,8 @@ centre (`benchmarks/cohort_external_centre.yaml`) and further patients, and out 
 beside the best possible reader of the same lesions (`benchmarks.phantom_limit`), and beside a forest that learned from
 the plans of the training lesions instead of their images.
 
-`… found OUT OUT2` measures it on lesions as the product finds them: by thresholds, with the VOI at 40 % of SUVmax, or
-by the network (`--method network`), with its outline.
+`… found OUT OUT2 --method METHOD` measures it on lesions as the product finds them: by thresholds, with the VOI at 40 %
+of SUVmax; by the network, with its outline (`network`) or what of it has 40 % of SUVmax (`network_40`).
 
 `… checks OUT OUT2` trains with shuffled classes, several times, and with a patient twice under two ids.
 """
@@ -56,7 +56,7 @@ def main() -> int:
     found.add_argument("out", type=Path)
     found.add_argument("tests", type=Path)
     found.add_argument("--studies", type=int, default=100)
-    found.add_argument("--method", choices=("threshold", "network"), default="threshold")
+    found.add_argument("--method", choices=("threshold", "network", "network_40"), default="threshold")
     found.set_defaults(run=_found)
     checks = commands.add_parser("checks")
     checks.add_argument("out", type=Path)
@@ -135,11 +135,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _found(options: argparse.Namespace) -> int:
-    from benchmarks.phantom_found import print_found
+    from benchmarks.phantom_found import print_found, write_found
 
-    print_found(
-        options.out / "phantom.skops", options.tests / "labels.csv", studies=options.studies, method=options.method
-    )
+    found = write_found(options.tests, SETTINGS, studies=options.studies, method=options.method)
+    print_found(options.out / "phantom.skops", options.tests, found, studies=options.studies)
     return 0
 
 

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import SimpleITK as sitk
 from tqdm import tqdm
 
-from benchmarks.phantom_tables import vois
+from benchmarks.phantom_tables import ALL, FEATURES, LABELS
+from fdglung.classification import read_lesions
 from fdglung.classification.model_file import load_model
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.prediction import classify
-from fdglung.classification.tables import lesions_of_table
 from fdglung.evaluation.bootstrap import Bootstrap
+from fdglung.experiment.lesions import voi_of
 from fdglung.nifti import read_study
 from fdglung.pipeline import Settings, find_lesions, find_lungs
-from fdglung.radiomics import extract, from_yaml
+from fdglung.radiomics import extract, from_yaml, write_table
 from fdglung.segmentation import SegmentationSettings
 
+MATCHES = ".matches.csv"
+"""Beside the features of a study's findings: the true lesion of each, 0 for none."""
 
-def print_found(
-    model: Path, labels: Path, *, studies: int, method: Literal["threshold", "network"] = "threshold"
-) -> None:
+METHODS = {
+    "threshold": (SegmentationSettings(), None),
+    "network": (SegmentationSettings(method="network"), None),
+    "network_40": (SegmentationSettings(method="network"), 0.4),
+}
+"""How lesions are found, and the share of SUVmax that bounds the VOI within an outline: `fdglung analyze` measures a
+network's whole outline, `fdglung study` what of it has 40 % of its SUVmax."""
+
+
+def write_found(tests: Path, settings: Path, *, studies: int, method: str) -> Path:
+    """Find and measure the lesions of internal studies that are not yet done; return the folder of their tables.
+
+    Parameters
+    ----------
+    tests
+        Tables of `benchmarks.phantom_tables.write_features`.
+    settings
+        YAML of `fdglung radiomics`.
+    studies
+        How many of the internal test, the first of them.
+    method
+        One of `METHODS`.
+
+    """
+    out = tests / f"found_{method}"
+    out.mkdir(exist_ok=True)
+    chosen, (asked, fraction) = from_yaml(settings), METHODS[method]
+    for folder in tqdm(_internal(tests, studies), desc="studies"):
+        if (out / f"{folder.name}{MATCHES}").exists():
+            continue
+        study = read_study(folder / "pet.nii.gz", folder / "ct.nii.gz")
+        found = find_lesions(study, find_lungs(study, Settings(asked)), Settings(asked)).labels
+        if fraction is not None:
+            assert study.pet is not None
+            labels = sitk.GetArrayFromImage(found)
+            inside = sitk.GetImageFromArray(voi_of(sitk.GetArrayFromImage(study.pet), labels, fraction))
+            inside.CopyInformation(found)
+            found = inside
+        own = sitk.GetArrayFromImage(found)
+        truth = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "lesions.nii.gz")))
+        matches = [{"lesion": int(label), "true": _most(truth[own == label])} for label in np.unique(own[own > 0])]
+        if matches:
+            write_table(extract(study, found, chosen, workers=1), out / f"{folder.name}.csv")
+        pd.DataFrame(matches, columns=["lesion", "true"]).to_csv(out / f"{folder.name}{MATCHES}", index=False)
+    return out
+
+
+def print_found(model: Path, tests: Path, found: Path, *, studies: int) -> None:
     """Print the macro AUC of findings that overlap a true lesion, and of the same lesions by VOIs of all true ones.
 
-    Lesions of the lungs alone, with nodes, and those of the lungs by whether their study has false findings. What a
-    network finds is measured on its outline, as `fdglung analyze` does.
+    Lesions of the lungs alone, with nodes, and those of the lungs by whether their study has false findings.
     """
     loaded = load_model(model)
-    known = pd.read_csv(labels)
-    folders = list(dict.fromkeys(known[known["set"] == "internal_test"]["study"]))[:studies]
-    settings = Settings(SegmentationSettings(method=method))
-    rows: list[dict[str, Any]] = []
-    for folder in tqdm(folders, desc="studies"):
-        rows += _rows(Path(folder), loaded, known[known["study"] == folder], settings)
-    table = pd.DataFrame(rows)
-    table.to_csv(model.with_name(f"found_{method}.csv"), index=False)
+    table = pd.DataFrame(_rows(loaded, tests, found, _internal(tests, studies)))
+    table.to_csv(model.with_name(f"{found.name}.csv"), index=False)
     hits = table[table["truth"] != ""]
-    print(f"{len(folders)} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion")
+    print(
+        f"{found.name}: {studies} internal studies, {len(table)} findings, {len(table) - len(hits)} of them no lesion"
+    )
     lungs, noisy = hits["kind"] == "lung", hits["case"].isin(table[table["truth"] == ""]["case"])
     parts = {"lung": hits[lungs], "lung and node": hits}
     parts |= {"lung, no false finding": hits[lungs & ~noisy], "lung, false findings": hits[lungs & noisy]}
@@ -58,37 +102,40 @@ def print_found(
                 f"{title}, {name}: {len(part)} lesions of {part['case'].nunique()} studies, macro AUC {area.value:.3f} "
                 f"({area.low:.3f} to {area.high:.3f}), accuracy {right:.3f}"
             )
-    print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)} found")
+    held = [label in one.split("|") for label, one in zip(hits["truth"], hits["prediction_set"], strict=True)]
+    print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)}; in the prediction set: {np.mean(held):.3f}")
 
 
-def _rows(folder: Path, model: ClassifierModel, known: pd.DataFrame, asked: Settings) -> list[dict[str, Any]]:
+def _internal(tests: Path, studies: int) -> list[Path]:
+    known = pd.read_csv(tests / LABELS)
+    return [Path(one) for one in dict.fromkeys(known[known["set"] == "internal_test"]["study"])][:studies]
+
+
+def _rows(model: ClassifierModel, tests: Path, found: Path, folders: list[Path]) -> Iterator[dict[str, Any]]:
     """Return a row a finding: the true lesion that it overlaps most, and what is said of both VOIs in their studies."""
-    study = read_study(folder / "pet.nii.gz", folder / "ct.nii.gz")
-    found = find_lesions(study, find_lungs(study, asked), asked)
-    if not found.lesions:
-        return []
-    settings = from_yaml(model.radiomics or "")
-    truth = sitk.ReadImage(str(folder / "lesions.nii.gz"))
-    own, other = sitk.GetArrayViewFromImage(found.labels), sitk.GetArrayViewFromImage(truth)
-    matches = {lesion.label: _most(other[own == lesion.label]) for lesion in found.lesions}
-    said = classify(model, lesions_of_table(extract(study, found.labels, settings, workers=1)))
-    best = None
-    if any(matches.values()):
-        assert study.pet is not None
-        best = classify(model, lesions_of_table(extract(study, vois(study.pet, truth), settings, workers=1)))
-    about = known.set_index("lesion")
-    rows = []
-    for place, lesion in enumerate(said.lesions.keys["lesion"]):
-        label = matches[int(lesion)]
-        row = {"case": folder.name, "finding": lesion, "lesion": label, "truth": "", "kind": ""}
-        row |= {f"found_{one}": said.probabilities[place, code] for code, one in enumerate(model.classes)}
-        row["undetermined"] = said.classes[place] not in model.classes
-        if label and best is not None:
-            row |= {"truth": about.loc[label, "class"], "kind": about.loc[label, "kind"]}
-            at = best.lesions.keys["lesion"].index(str(label))
+    of_study = [folder for folder in folders if (found / f"{folder.name}.csv").exists()]
+    said = classify(model, read_lesions([f"{folder.name}={found / folder.name}.csv" for folder in of_study]))
+    best = classify(model, read_lesions([tests / FEATURES]))
+    places = {key: n for n, key in enumerate(zip(best.lesions.keys["case"], best.lesions.keys["lesion"], strict=True))}
+    labels = pd.read_csv(tests / LABELS).set_index(["study", "lesion"])
+    matches = {
+        folder.name: pd.read_csv(found / f"{folder.name}{MATCHES}").set_index("lesion")["true"] for folder in of_study
+    }
+    where = {folder.name: folder for folder in of_study}
+    for n, (case, lesion) in enumerate(zip(said.lesions.keys["case"], said.lesions.keys["lesion"], strict=True)):
+        true = int(matches[case][int(lesion)])
+        row = {"case": case, "finding": lesion, "lesion": true, "truth": "", "kind": ""}
+        row |= {f"found_{one}": said.probabilities[n, code] for code, one in enumerate(model.classes)}
+        row |= {
+            "undetermined": said.classes[n] not in model.classes,
+            "prediction_set": "|".join(said.prediction_sets[n]),
+        }
+        if true:
+            about = labels.loc[(str(where[case]), true)]
+            at = places[f"{where[case].parent.name}/{case} {ALL}", str(true)]
+            row |= {"truth": about["class"], "kind": about["kind"]}
             row |= {f"drawn_{one}": best.probabilities[at, code] for code, one in enumerate(model.classes)}
-        rows.append(row)
-    return rows
+        yield row
 
 
 def _most(labels: np.ndarray) -> int:
