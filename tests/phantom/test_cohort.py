@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +173,13 @@ def test_a_signal_ends_all_workers_and_leaves_nothing_half_written(number, tmp_p
     script.write_text(code)
     environment = {**os.environ, "FDGLUNG_TEST_NOTES": str(tmp_path / "notes"), "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
-        [sys.executable, str(script)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, str(script)],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # Where the tests are a shell's background job, SIGINT is ignored, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "notes").iterdir())) < 2 and time.monotonic() < deadline:
