@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,14 +26,9 @@ def patient_weights(codes: Indices, patients: Sequence[str]) -> Array:
         (lesions,) of each.
 
     """
-    _, group, counts = np.unique(
-        np.column_stack([np.unique(patients, return_inverse=True)[1], codes]),
-        axis=0,
-        return_inverse=True,
-        return_counts=True,
-    )
-    weights: Array = 1.0 / counts[group.ravel()]
-    return weights
+    of_class = list(zip(patients, codes.tolist(), strict=True))
+    counts = Counter(of_class)
+    return np.array([1 / counts[one] for one in of_class])
 
 
 def class_shares(probabilities: Array, reference: Array, codes: Indices, weights: Array) -> Array:

@@ -5,6 +5,7 @@ scikit-learn gives the same figures, one draw at a time; here they are worked ou
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -40,8 +41,8 @@ def measures(predictions: Predictions, weights: Floats, *, bins: int = 10) -> di
         ``auc`` of each class against the rest and their mean (macro), ``brier`` and ``ece`` (`fdglung.evaluation.
         calibration`). A class without a row in the truth has NaN, and the macro mean is that of the others; precision
         is 0 for a class that no row is called. A draw that lacks one of the other classes has no macro mean. Where the
-        table has prediction sets, ``coverage`` (share of rows whose set holds the truth) of each class and over all,
-        and ``set_size`` (classes in a set).
+        table has prediction sets, ``coverage`` (how often a set holds the truth) of each class and over all, and
+        ``set_size`` (classes in a set); there the rows of a patient that are of one class count as one.
 
     """
     counts = confusion(predictions, weights)
@@ -75,6 +76,9 @@ def measures(predictions: Predictions, weights: Floats, *, bins: int = 10) -> di
 def _of_sets(predictions: Predictions, weights: Floats) -> dict[Key, Floats]:
     sets = np.asarray(predictions.prediction_sets)
     held = sets[np.arange(len(sets)), predictions.truth]
+    of_class = list(zip(predictions.patients, predictions.truth.tolist(), strict=True))
+    counts = Counter(of_class)
+    weights = weights / np.array([counts[one] for one in of_class])
     total = weights.sum(axis=1)
     found: dict[Key, Floats] = {
         ("coverage", ALL): _ratio(weights @ held, total),

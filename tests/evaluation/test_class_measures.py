@@ -102,17 +102,16 @@ def test_the_area_under_the_drawn_curve_is_the_area():
         assert drawn == pytest.approx(found["auc", f"class {name}"][0])
 
 
-def test_sets_are_measured_by_how_often_they_hold_the_truth_and_by_their_size():
-    rows = ROWS.take(np.flatnonzero(ROWS.truth != 2)[:6])
+def test_sets_are_measured_by_how_often_they_hold_the_truth_and_by_their_size_each_patient_once():
+    rows = replace(ROWS.take(np.arange(6)), patients=("a", "a", "a", "b", "c", "c"), truth=np.array([0, 0, 1, 0, 1, 1]))
     sets = np.zeros((6, len(CLASSES)), np.bool_)
-    sets[[0, 1, 2], rows.truth[[0, 1, 2]]] = True
+    sets[0, 0] = sets[3, 0] = sets[4, 1] = True
     sets[5, :] = True
-    found = measures(replace(rows, prediction_sets=sets), np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 2, 0, 1.0]]))
-    assert found["coverage", "all"] == pytest.approx([4 / 6, 1 / 3])
-    assert found["set_size", "all"] == pytest.approx([7 / 6, 4 / 3])
-    held = np.array([1, 1, 1, 0, 0, 1])
-    for place, name in enumerate(CLASSES):
-        own = rows.truth == place
-        value = held[own].mean() if own.any() else np.nan
-        assert found["coverage", f"class {name}"][0] == pytest.approx(value, nan_ok=True)
+    found = measures(replace(rows, prediction_sets=sets), np.array([[1, 1, 1, 1, 1, 1], [0, 0, 0, 2, 1, 1.0]]))
+    # Class 0: half of a's two, and b. Class 1: none of a's one, both of c's. In the second draw b twice, and c.
+    assert found["coverage", f"class {CLASSES[0]}"] == pytest.approx([(0.5 + 1) / 2, 1])
+    assert found["coverage", f"class {CLASSES[1]}"] == pytest.approx([(0 + 1) / 2, 1])
+    assert np.isnan(found["coverage", f"class {CLASSES[2]}"]).all()
+    assert found["coverage", "all"] == pytest.approx([(0.5 + 1 + 0 + 1) / 4, 1])
+    assert found["set_size", "all"] == pytest.approx([(0.5 + 0 + 1 + 2.5) / 4, (2 * 1 + 2.5) / 3])
     assert ("coverage", "all") not in measures(rows, np.ones((1, 6)))
