@@ -19,6 +19,7 @@ from fdglung.experiment.examination import Worked, work
 from fdglung.experiment.facts import facts_of
 from fdglung.experiment.provenance import plain, provenance
 from fdglung.experiment.steps import file_digest, files_of, key_of, make
+from fdglung.experiment.study_warnings import counted_warnings
 from fdglung.experiment.tables import read_dicts, write_tables
 from fdglung.files import write_files
 
@@ -316,13 +317,9 @@ def _networks(config: ExperimentConfig) -> dict[str, str]:
 
 def _warnings(worked: Sequence[Worked], config: ExperimentConfig) -> tuple[str, ...]:
     """Return what the steps of the examinations and the classifiers say, each once, with how many say so."""
-    from collections import Counter
-
-    counts = Counter(text for one in worked for text in one.warnings)
-    studies = [f"{text} ({count} of {len(worked)} studies)" for text, count in sorted(counts.items())]
-    said = []
+    said = counted_warnings([one.warnings for one in worked])
     for name in config.classifiers:
         path = config.out / "classifiers" / name / "cautions.txt"
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         said += [f"Classifier {name}: {line}" for line in lines]
-    return (*studies, *said)
+    return tuple(said)
