@@ -51,10 +51,13 @@ def classified(model: ClassifierModel, features: FeatureTable) -> tuple[tuple[Le
         for lesion in features.lesions
         if lesion.status != OK
     ]
+    whose: dict[str, list[int]] = {}
+    for lesion in features.lesions:
+        for text in dict.fromkeys(lesion.warnings):
+            whose.setdefault(text, []).append(lesion.label)
     of_features = [
-        f"Lesion {lesion.label}, features of its class: {text}"
-        for lesion in features.lesions
-        for text in lesion.warnings
+        f"Lesion{'' if len(labels) == 1 else 's'} {', '.join(map(str, labels))}, features of the class: {text}"
+        for text, labels in whose.items()
     ]
     told = (ROWS.sub(r"lesion\1", caution.text) for caution in found.cautions)
     return classes, (*failed, *of_features, *(f"Classes: {text}" for text in told))

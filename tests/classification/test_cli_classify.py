@@ -132,6 +132,8 @@ def test_a_study_is_classified_as_its_report_says(tmp_path, capsys):
     assert "trained on 60 lesions made for a test" in printed
     report = pd.read_csv(tmp_path / "report" / "lesions.csv")
     assert report["class"].tolist() == table["class"].tolist()
+    assert report["prediction_set"].tolist() == table["prediction_set"].tolist()
+    assert f"; not ruled out: {', '.join(table['prediction_set'][0].split('|'))})" in printed
     for name in ("cool", "hot", "hottest"):
         assert report[f"probability_{name}"].to_numpy() == pytest.approx(table[f"probability_{name}"], rel=1e-5)
 

@@ -78,12 +78,15 @@ def test_what_is_to_know_of_a_lesions_features_is_told_beside_its_class(analysis
         features,
         lesions=(
             features.lesions[0],
-            dataclasses.replace(features.lesions[1], warnings=(text,)),
-            features.lesions[2],
+            dataclasses.replace(features.lesions[1], warnings=(text, "The outline is rough.")),
+            dataclasses.replace(features.lesions[2], warnings=("The outline is rough.",)),
         ),
     )
     found = classify(analysis, load_classifier(model_file), features=changed).findings
-    assert [one for one in found.warnings if text in one] == [f"Lesion 2, features of its class: {text}"]
+    assert [one for one in found.warnings if "features of the class" in one] == [
+        f"Lesion 2, features of the class: {text}",
+        "Lesions 2, 3, features of the class: The outline is rough.",
+    ]
 
 
 def test_features_of_other_settings_are_refused(analysis, model_file):
