@@ -257,8 +257,8 @@ def _class_of(findings: Findings, label: int) -> str:
     if said is None:
         return ""
     likeliest = max(said.probabilities, key=lambda name: said.probabilities[name])
-    not_ruled_out = ", ".join(said.prediction_set) or "none"
-    return f", {said.name} ({likeliest} {said.probabilities[likeliest]:.0%}; not ruled out: {not_ruled_out})"
+    left = ", ".join(said.prediction_set)
+    return f", {said.name} ({likeliest} {said.probabilities[likeliest]:.0%}; not ruled out: {left})"
 
 
 def _suv(options: argparse.Namespace) -> dict[str, object]:

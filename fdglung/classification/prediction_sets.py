@@ -71,7 +71,7 @@ def class_shares(probabilities: Array, reference: Array, codes: Indices, weights
 def sets_of(
     classes: Sequence[str], probabilities: Array, shares: Array, *, coverage: float
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the classes of each lesion that are not ruled out, the most probable first.
+    """Return the classes of each lesion that are not ruled out, the most probable first, which always is among them.
 
     Parameters
     ----------
@@ -85,10 +85,11 @@ def sets_of(
     Returns
     -------
     tuple of tuple of str
-        One a lesion; empty where it is like no class.
+        One a lesion.
 
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")
     # 1 - 0.9 is a little less than 0.1.
     kept = shares > round(1 - coverage, 12)
+    kept[np.arange(len(kept)), probabilities.argmax(axis=1)] = True
     return tuple(tuple(classes[code] for code in row if kept[n, code]) for n, row in enumerate(order))

@@ -264,7 +264,7 @@ def _classes(analysis: Analysis) -> list[Flowable]:
         [
             str(lesion.label),
             lesion.name,
-            ", ".join(lesion.prediction_set).replace("_", " ") or "-",
+            ", ".join(lesion.prediction_set).replace("_", " "),
             *(f"{lesion.probabilities[name]:.2f}" for name in found.classes),
             f"{lesion.as_far:.2f}",
             ", ".join(f"{count} {name}".replace("_", " ") for name, count in lesion.nearest.items() if count),

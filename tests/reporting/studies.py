@@ -101,7 +101,7 @@ def classified(made: Analysis) -> Analysis:
             name=UNDETERMINED if lesion.label == 2 else names[int(np.argmax(mix))],
             probabilities=dict(zip(names, mix, strict=True)),
             as_far=0.01 if lesion.label == 2 else 0.4,
-            prediction_set=(() if lesion.label == 2 else (names[int(np.argmax(mix))], "lung_cancer")),
+            prediction_set=(names[int(np.argmax(mix))], "lung_cancer"),
             nearest={"lymphoma": 7, "lung_cancer": 0, "metastasis": 3},
             imputed=0,
         )
