@@ -172,7 +172,9 @@ def columns(findings: Findings) -> tuple[Column, ...]:
         )
     )
     share = f"{found.prediction_set_coverage:.0%}"
-    text = f"Classes not ruled out, the most probable first; for {share} of lesions like the training's the class is one."
+    text = (
+        f"Classes not ruled out, the most probable first; for {share} of lesions like the training's the class is one."
+    )
     more.append(Column("prediction_set", "", text, lambda x: "|".join(by_label[x.label].prediction_set)))
     more.append(Column("class_trained_on", "", "What the classifier was trained on.", lambda x: found.trained_on))
     return (*COLUMNS, *more)
