@@ -79,6 +79,8 @@ benchmark-phantom-classes: setup
 	$(RUN) -m benchmarks.phantom_classes train $(COHORT)-trained
 	$(RUN) -m benchmarks.phantom_classes evaluate $(COHORT)-trained --tests $(COHORT)-tested --centre $(COHORT)-centre-tested --further $(COHORT)-further-tested
 	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-trained $(COHORT)-tested
+	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-trained $(COHORT)-tested --method network
+	$(RUN) -m benchmarks.phantom_classes found $(COHORT)-trained $(COHORT)-tested --method network_40
 	$(RUN) -m benchmarks.phantom_classes checks $(COHORT)-trained $(COHORT)-tested
 
 benchmark-radiomics: setup

@@ -17,6 +17,7 @@ from fdglung.classification.model_file import load_model
 from fdglung.classification.models import ClassifierModel
 from fdglung.classification.nested import macro_auc
 from fdglung.classification.prediction import classify
+from fdglung.classification.prediction_sets import SEPARATOR
 from fdglung.evaluation.bootstrap import Bootstrap
 from fdglung.experiment.lesions import voi_of
 from fdglung.nifti import read_study
@@ -102,7 +103,7 @@ def print_found(model: Path, tests: Path, found: Path, *, studies: int) -> None:
                 f"{title}, {name}: {len(part)} lesions of {part['case'].nunique()} studies, macro AUC {area.value:.3f} "
                 f"({area.low:.3f} to {area.high:.3f}), accuracy {right:.3f}"
             )
-    held = [label in one.split("|") for label, one in zip(hits["truth"], hits["prediction_set"], strict=True)]
+    held = [label in one.split(SEPARATOR) for label, one in zip(hits["truth"], hits["prediction_set"], strict=True)]
     print(f"undetermined: {int(hits['undetermined'].sum())} of {len(hits)}; in the prediction set: {np.mean(held):.3f}")
 
 
@@ -128,7 +129,7 @@ def _rows(model: ClassifierModel, tests: Path, found: Path, folders: list[Path])
         row |= {f"found_{one}": said.probabilities[n, code] for code, one in enumerate(model.classes)}
         row |= {
             "undetermined": said.classes[n] not in model.classes,
-            "prediction_set": "|".join(said.prediction_sets[n]),
+            "prediction_set": SEPARATOR.join(said.prediction_sets[n]),
         }
         if true:
             about = labels.loc[(str(where[case]), true)]
